@@ -1,0 +1,60 @@
+// Package claims says who calls: it verifies JSON Web Tokens (RFC 7519) and
+// Supabase's API keys, and mints the project's own.
+package claims
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The API roles that every Supabase project has.
+const (
+	RoleAnon          = "anon"
+	RoleAuthenticated = "authenticated"
+	RoleService       = "service_role"
+)
+
+// Reasons why a token is refused. Surfaces map them to their own dialect with errors.Is.
+var (
+	ErrMalformed   = errors.New("claims: token is not a compact JWS")
+	ErrAlgorithm   = errors.New("claims: algorithm is not that of any key")
+	ErrNoKey       = errors.New("claims: no key has the token's kid")
+	ErrSignature   = errors.New("claims: signature does not verify")
+	ErrClaims      = errors.New("claims: payload is not a JSON object of valid claims")
+	ErrExpired     = errors.New("claims: token has expired")
+	ErrNotYet      = errors.New("claims: token is not valid yet")
+	ErrIssuedAhead = errors.New("claims: token was issued in the future")
+	ErrUnknownKey  = errors.New("claims: API key is not one of the project's")
+)
+
+// Caller is a verified token's content. It is shared between requests and must not be changed.
+type Caller struct {
+	// Role is the claim "role", empty when the token has none.
+	Role string
+	// Subject is the claim "sub", a user's id, empty for API keys.
+	Subject string
+	// SessionID is GoTrue's claim "session_id".
+	SessionID string
+	// JSON is the payload as a compact JSON object.
+	JSON []byte
+	// Payload is the decoded payload; numbers are float64.
+	Payload map[string]any
+	// Token is the compact JWS itself.
+	Token string
+	// Expires is the claim "exp"; zero when the token has none.
+	Expires time.Time
+}
+
+type contextKey struct{}
+
+// NewContext returns ctx with the caller c.
+func NewContext(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
+}
+
+// From returns the request's verified caller, or nil when it came without a token.
+func From(ctx context.Context) *Caller {
+	c, _ := ctx.Value(contextKey{}).(*Caller)
+	return c
+}

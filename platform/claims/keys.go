@@ -1,0 +1,186 @@
+package claims
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"github.com/madbase/madbase/platform/cache"
+	"github.com/madbase/madbase/platform/secret"
+)
+
+// Config is the key material of a project.
+type Config struct {
+	Secret      secret.String `env:"JWT_SECRET,GOTRUE_JWT_SECRET,PGRST_JWT_SECRET" doc:"HS256 secret of at least 32 characters; signs and verifies tokens, and every API key and database password that madbase makes derives from it. The embedded default generates one." group:"required"`
+	SigningKeys secret.String `env:"JWT_KEYS,GOTRUE_JWT_KEYS" doc:"JSON array or set of private JWKs (RS256, ES256, EdDSA); the first whose key_ops has \"sign\", or else the first, signs, and all verify. Empty: HS256 with JWT_SECRET." group:"optional"`
+	JWKS        string        `env:"JWT_JWKS" doc:"JSON set of further public JWKs whose tokens are accepted." group:"optional"`
+
+	AnonKey        secret.String `env:"ANON_KEY,SUPABASE_ANON_KEY" doc:"JWT of role anon. Empty: derived from JWT_SECRET." group:"optional"`
+	ServiceKey     secret.String `env:"SERVICE_ROLE_KEY,SUPABASE_SERVICE_KEY" doc:"JWT of role service_role. Empty: derived from JWT_SECRET." group:"optional"`
+	PublishableKey secret.String `env:"PUBLISHABLE_KEY,SUPABASE_PUBLISHABLE_KEY" doc:"Opaque sb_publishable_ key for role anon. Empty: derived from JWT_SECRET." group:"optional"`
+	SecretKey      secret.String `env:"SECRET_KEY,SUPABASE_SECRET_KEY" doc:"Opaque sb_secret_ key for role service_role. Empty: derived from JWT_SECRET." group:"optional"`
+}
+
+// MinSecret is the least length of JWT_SECRET in bytes (RFC 7518, section 3.2: as long as the hash).
+const MinSecret = 32
+
+// Validate names every fault of the key material.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Secret != "" && len(c.Secret) < MinSecret {
+		errs = append(errs, fmt.Errorf("JWT_SECRET must have at least %d characters", MinSecret))
+	}
+	if _, err := parseSet(c.SigningKeys.Reveal()); err != nil {
+		errs = append(errs, errors.New("JWT_KEYS must be a JSON array or set of JWKs, each with a known alg"))
+	}
+	if _, err := parseSet(c.JWKS); err != nil {
+		errs = append(errs, errors.New("JWT_JWKS must be a JSON array or set of JWKs, each with a known alg"))
+	}
+	return errors.Join(errs...)
+}
+
+// Keys are a project's keys, ready for use by many requests at once.
+type Keys struct {
+	verifying []jwk.Key
+	signing   jwk.Key
+	published []byte
+	verified  *cache.LRU[string, *Caller]
+	now       func() time.Time
+
+	api APIKeys
+}
+
+// NewKeys prepares the keys of cfg. It fails on material that Config.Validate
+// refuses and when there is no JWT_SECRET.
+func NewKeys(cfg Config) (*Keys, error) {
+	if cfg.Secret == "" {
+		return nil, errors.New("claims: JWT_SECRET is not set")
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("claims: %w", err)
+	}
+	hmac, err := jwk.FromRaw([]byte(cfg.Secret.Reveal()))
+	if err != nil {
+		return nil, fmt.Errorf("claims: JWT_SECRET: %w", err)
+	}
+	if err := hmac.Set(jwk.AlgorithmKey, jwa.HS256); err != nil {
+		return nil, fmt.Errorf("claims: JWT_SECRET: %w", err)
+	}
+	k := &Keys{signing: hmac, verified: cache.New[string, *Caller](10_000), now: time.Now}
+	private, _ := parseSet(cfg.SigningKeys.Reveal()) // both were validated above
+	others, _ := parseSet(cfg.JWKS)
+	if len(private) > 0 {
+		k.signing = signingKey(private)
+	}
+	if err := k.verifyWith(append(append([]jwk.Key{hmac}, private...), others...)); err != nil {
+		return nil, err
+	}
+	k.api, err = newAPIKeys(cfg, hmac)
+	return k, err
+}
+
+// verifyWith takes the public halves of keys and publishes the asymmetric ones.
+func (k *Keys) verifyWith(keys []jwk.Key) error {
+	set := jwk.NewSet()
+	for _, key := range keys {
+		pub, err := public(key)
+		if err != nil {
+			return fmt.Errorf("claims: public key: %w", err)
+		}
+		k.verifying = append(k.verifying, pub)
+		if pub.KeyType() == jwa.OctetSeq {
+			continue
+		}
+		if err := set.AddKey(pub); err != nil {
+			return fmt.Errorf("claims: publish key: %w", err)
+		}
+	}
+	published, err := json.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("claims: publish keys: %w", err)
+	}
+	k.published = published
+	return nil
+}
+
+// JWKS is the JSON Web Key Set (RFC 7517) of the public keys; a shared secret is never in it.
+func (k *Keys) JWKS() []byte { return k.published }
+
+// Sign returns payload, a JSON object, as a compact JWS of the signing key.
+func (k *Keys) Sign(payload []byte) (string, error) { return sign(k.signing, payload) }
+
+func sign(key jwk.Key, payload []byte) (string, error) {
+	headers := jws.NewHeaders()
+	if err := headers.Set(jws.TypeKey, "JWT"); err != nil {
+		return "", fmt.Errorf("claims: sign: %w", err)
+	}
+	token, err := jws.Sign(payload, jws.WithKey(key.Algorithm(), key, jws.WithProtectedHeaders(headers)))
+	if err != nil {
+		return "", fmt.Errorf("claims: sign: %w", err)
+	}
+	return string(token), nil
+}
+
+// parseSet reads a JWK set, a bare array of JWKs, or nothing. Each key must name
+// its algorithm, or be of a kind that has one usual algorithm.
+func parseSet(text string) ([]jwk.Key, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if text[0] == '[' {
+		text = `{"keys":` + text + `}`
+	}
+	set, err := jwk.Parse([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	var keys []jwk.Key
+	for i := range set.Len() {
+		key, _ := set.Key(i)
+		if key.Algorithm().String() == "" {
+			usual := map[jwa.KeyType]jwa.SignatureAlgorithm{jwa.RSA: jwa.RS256, jwa.EC: jwa.ES256, jwa.OKP: jwa.EdDSA, jwa.OctetSeq: jwa.HS256}
+			if err := key.Set(jwk.AlgorithmKey, usual[key.KeyType()]); err != nil {
+				return nil, err
+			}
+		}
+		if !known(key) {
+			return nil, fmt.Errorf("algorithm %q of key %q is not supported", key.Algorithm(), key.KeyID())
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// known reports whether key's algorithm fits its kind, so that a public key can never serve as a secret.
+func known(key jwk.Key) bool {
+	kinds := map[string]jwa.KeyType{
+		"HS256": jwa.OctetSeq, "HS384": jwa.OctetSeq, "HS512": jwa.OctetSeq,
+		"RS256": jwa.RSA, "RS384": jwa.RSA, "RS512": jwa.RSA, "PS256": jwa.RSA, "PS384": jwa.RSA, "PS512": jwa.RSA,
+		"ES256": jwa.EC, "ES384": jwa.EC, "ES512": jwa.EC, "EdDSA": jwa.OKP,
+	}
+	return kinds[key.Algorithm().String()] == key.KeyType()
+}
+
+func signingKey(keys []jwk.Key) jwk.Key {
+	for _, key := range keys {
+		for _, op := range key.KeyOps() {
+			if op == jwk.KeyOpSign {
+				return key
+			}
+		}
+	}
+	return keys[0]
+}
+
+// base62 renders the hash of text with letters and digits only, as API keys have them.
+func base62(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return new(big.Int).SetBytes(sum[:]).Text(62)
+}

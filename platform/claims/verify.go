@@ -1,0 +1,143 @@
+package claims
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
+)
+
+// maxToken bounds a token's length in bytes; request headers end before it.
+const maxToken = 16 << 10
+
+// Verify checks a compact JWS against the project's keys and its time claims
+// (exp, nbf, iat) with 30 s of skew, as PostgREST allows. The algorithm is the
+// key's, never the token's: "none" and confusions of public key and secret find
+// no key. A verified token is remembered until it expires, so a hot one costs no
+// signature check. The error wraps one of this package's Err values.
+func (k *Keys) Verify(token string) (*Caller, error) {
+	now := k.now()
+	if c, ok := k.verified.Get(token); ok {
+		return c, c.checkTime(now)
+	}
+	if len(token) > maxToken {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxToken)
+	}
+	payload, err := k.checkSignature(token)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newCaller(token, payload)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkTime(now); err != nil {
+		return nil, err
+	}
+	until := c.Expires
+	if until.IsZero() {
+		until = now.Add(time.Hour)
+	}
+	k.verified.Put(token, c, until.Add(skew))
+	return c, nil
+}
+
+func (k *Keys) checkSignature(token string) ([]byte, error) {
+	if n := strings.Count(token, ".") + 1; n != 3 {
+		return nil, fmt.Errorf("%w: expected 3 parts, got %d", ErrMalformed, n)
+	}
+	message, err := jws.ParseString(token)
+	if err != nil || len(message.Signatures()) != 1 {
+		return nil, ErrMalformed
+	}
+	header := message.Signatures()[0].ProtectedHeaders()
+	if len(header.Critical()) > 0 {
+		return nil, fmt.Errorf("%w: critical header extensions", ErrMalformed)
+	}
+	failure := ErrAlgorithm
+	for _, key := range k.verifying {
+		if key.Algorithm().String() != header.Algorithm().String() {
+			continue
+		}
+		if header.KeyID() != "" && key.KeyID() != "" && header.KeyID() != key.KeyID() {
+			if errors.Is(failure, ErrAlgorithm) {
+				failure = ErrNoKey
+			}
+			continue
+		}
+		payload, err := jws.Verify([]byte(token), jws.WithKey(key.Algorithm(), key))
+		if err == nil {
+			return payload, nil
+		}
+		failure = ErrSignature
+	}
+	return nil, failure
+}
+
+// newCaller decodes the claims that madbase itself reads; their types are checked.
+func newCaller(token string, payload []byte) (*Caller, error) {
+	c := &Caller{Token: token, JSON: payload}
+	if err := json.Unmarshal(payload, &c.Payload); err != nil || c.Payload == nil {
+		return nil, ErrClaims
+	}
+	for name, into := range map[string]*string{"role": &c.Role, "sub": &c.Subject, "session_id": &c.SessionID} {
+		switch v := c.Payload[name].(type) {
+		case nil:
+		case string:
+			*into = v
+		default:
+			return nil, fmt.Errorf("%w: the JWT %q claim must be a string", ErrClaims, name)
+		}
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if _, err := c.time(name); err != nil {
+			return nil, err
+		}
+	}
+	c.Expires, _ = c.time("exp")
+	return c, nil
+}
+
+// time returns a NumericDate claim (RFC 7519, section 2), zero when absent.
+func (c *Caller) time(name string) (time.Time, error) {
+	switch v := c.Payload[name].(type) {
+	case nil:
+		return time.Time{}, nil
+	case float64:
+		if math.Abs(v) > 1<<52 {
+			return time.Time{}, fmt.Errorf("%w: the JWT %q claim is out of range", ErrClaims, name)
+		}
+		return time.Unix(int64(v), 0), nil
+	}
+	return time.Time{}, fmt.Errorf("%w: the JWT %q claim must be a number", ErrClaims, name)
+}
+
+// skew is how far the clocks of issuer and verifier may be apart.
+const skew = 30 * time.Second
+
+func (c *Caller) checkTime(now time.Time) error {
+	nbf, _ := c.time("nbf") // the types were checked when the caller was made
+	iat, _ := c.time("iat")
+	switch {
+	case !c.Expires.IsZero() && now.After(c.Expires.Add(skew)):
+		return ErrExpired
+	case !nbf.IsZero() && now.Add(skew).Before(nbf):
+		return ErrNotYet
+	case !iat.IsZero() && now.Add(skew).Before(iat):
+		return ErrIssuedAhead
+	}
+	return nil
+}
+
+// public returns the verifying half of key with its algorithm bound.
+func public(key jwk.Key) (jwk.Key, error) {
+	if key.KeyType().String() == "oct" {
+		return key, nil
+	}
+	return key.PublicKey()
+}

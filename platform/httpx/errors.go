@@ -1,0 +1,68 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/platform/apierr"
+)
+
+// statusClientGone is nginx's status for a client that went away before the answer.
+const statusClientGone = 499
+
+// writeError is the only place that writes an error: in the dialect of the
+// surface that the request's path belongs to. The cause is logged with the
+// request id and never written.
+func (s *Server) writeError(err error, c echo.Context) {
+	r := c.Request()
+	e := publicError(r, err)
+	s.logError(c, e)
+	if c.Response().Committed {
+		return
+	}
+	header := c.Response().Header()
+	for name, values := range e.Header {
+		header[name] = values
+	}
+	status, body := s.shapeOf(r.URL.Path)(r, e, header)
+	if r.Method == http.MethodHead || body == nil {
+		_ = c.NoContent(status) // the client is the only one to tell
+		return
+	}
+	if text, ok := body.(string); ok {
+		_ = c.String(status, text)
+		return
+	}
+	_ = writeJSON(c, status, body)
+}
+
+// publicError turns whatever a handler or Echo returned into an apierr.Error.
+func publicError(r *http.Request, err error) *apierr.Error {
+	if e, ok := errors.AsType[*apierr.Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return apierr.Newf(http.StatusRequestEntityTooLarge, "request_entity_too_large", "Request body exceeds %d bytes", e.Limit).Because(err)
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
+		return apierr.New(e.Code, "", http.StatusText(e.Code)).Because(err)
+	}
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return apierr.New(statusClientGone, "request_canceled", "Client closed the request").Because(err)
+	}
+	return apierr.Internal(err)
+}
+
+func (s *Server) logError(c echo.Context, e *apierr.Error) {
+	level := slog.LevelDebug
+	if e.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	ctx := c.Request().Context()
+	s.deps.Log.Log(ctx, level, "request failed", "request_id", RequestID(ctx),
+		"method", c.Request().Method, "path", c.Request().URL.Path, "status", e.Status, "error", e.Error())
+}

@@ -1,0 +1,142 @@
+package httpx
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// HeaderRequestID names the request in every answer and log line.
+const HeaderRequestID = "X-Request-Id"
+
+type requestIDKey struct{}
+
+// RequestID is the request's id, empty outside a request.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// observe gives the request its id, its span, its metrics and its log line.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	inFlight := s.deps.Metrics.GetOrCreateGauge(fmt.Sprintf(`madbase_http_requests_in_flight{role=%q}`, s.deps.Role), nil)
+	return func(c echo.Context) error {
+		start := time.Now()
+		r := c.Request()
+		id := requestID(r)
+		r.Header.Set(HeaderRequestID, id)
+		c.Response().Header().Set(HeaderRequestID, id)
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx, span := s.startSpan(ctx, r)
+		defer span.End()
+		c.SetRequest(r.WithContext(ctx))
+		inFlight.Inc()
+		err := next(c)
+		if err != nil {
+			c.Error(err) // written here, so that the status below is the answer's
+		}
+		inFlight.Dec()
+		s.record(c, span, start)
+		return nil
+	}
+}
+
+// requestID takes the caller's id when it is short and printable, else makes one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(HeaderRequestID)
+	if id == "" || len(id) > 128 {
+		return uuid.NewString()
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return uuid.NewString()
+		}
+	}
+	return id
+}
+
+func (s *Server) startSpan(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
+	if s.deps.Tracer == nil {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	ctx = otel.GetTextMapPropagator().Extract(ctx, propagation.HeaderCarrier(r.Header))
+	return s.deps.Tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("url.path", r.URL.Path)))
+}
+
+// record closes the request's books. Routes are labelled by their pattern, so
+// that callers cannot make metrics grow.
+func (s *Server) record(c echo.Context, span trace.Span, start time.Time) {
+	took := time.Since(start)
+	status, route := c.Response().Status, c.Path()
+	if route == "" {
+		route = "unmatched"
+	}
+	if span.IsRecording() {
+		span.SetName(c.Request().Method + " " + route)
+		span.SetAttributes(attribute.String("http.route", route), attribute.Int("http.response.status_code", status))
+		if status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, "")
+		}
+	}
+	s.series(methodLabel(c.Request().Method), route, status).Update(took.Seconds())
+	s.accessLog(c, route, took)
+}
+
+func (s *Server) series(method, route string, status int) *metrics.Histogram {
+	return s.deps.Metrics.GetOrCreateHistogram(`madbase_http_request_duration_seconds{role="` + s.deps.Role + `",method="` + method +
+		`",route="` + route + `",status="` + strconv.Itoa(status) + `"}`)
+}
+
+// methodLabel keeps made-up methods out of the metrics.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+func (s *Server) accessLog(c echo.Context, route string, took time.Duration) {
+	r := c.Request()
+	level := slog.LevelDebug
+	if c.Response().Status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	if !s.deps.Log.Enabled(r.Context(), level) {
+		return
+	}
+	s.deps.Log.Log(r.Context(), level, "request", "request_id", RequestID(r.Context()), "method", r.Method, "path", r.URL.Path,
+		"route", route, "status", c.Response().Status, "bytes", c.Response().Size, "took", took)
+}
+
+// recoverPanics makes a panic an internal error. http.ErrAbortHandler stays one:
+// it is how a streaming handler cuts the connection.
+func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
+				panic(v)
+			}
+			err = fmt.Errorf("httpx: panic: %v\n%s", v, debug.Stack())
+		}()
+		return next(c)
+	}
+}

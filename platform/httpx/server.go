@@ -1,0 +1,97 @@
+// Package httpx is the HTTP server that every role of madbase stands on: Echo
+// with the common middleware and the one place that writes errors.
+package httpx
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/module"
+)
+
+// Config are the limits of a server.
+type Config struct {
+	MaxHeaderBytes    int           `env:"MADBASE_MAX_HEADER_BYTES" default:"65536" doc:"Largest request header in bytes." group:"optional"`
+	ReadHeaderTimeout time.Duration `env:"MADBASE_READ_HEADER_TIMEOUT" default:"10s" doc:"How long a client may take to send its request header." group:"optional"`
+	IdleTimeout       time.Duration `env:"MADBASE_IDLE_TIMEOUT" default:"120s" doc:"How long a kept-alive connection may be silent." group:"optional"`
+}
+
+// Deps are what a server reports to.
+type Deps struct {
+	Log     *slog.Logger
+	Metrics *metrics.Set
+	Tracer  trace.Tracer
+	// Role is the process's role, for metrics and logs.
+	Role string
+}
+
+// Server is an Echo server with madbase's common middleware.
+type Server struct {
+	echo   *echo.Echo
+	deps   Deps
+	shapes []mountedShape
+}
+
+// shaper is the optional ability of a module to write errors in its own dialect.
+type shaper interface{ ErrorShape() apierr.Shape }
+
+type mountedShape struct {
+	prefix string
+	shape  apierr.Shape
+}
+
+// New returns a server without routes.
+func New(deps Deps) *Server {
+	s := &Server{echo: echo.New(), deps: deps}
+	s.echo.HideBanner = true
+	s.echo.HidePort = true
+	s.echo.HTTPErrorHandler = s.writeError
+	s.echo.Pre(s.observe, recoverPanics)
+	return s
+}
+
+// Echo gives access to the router for routes that belong to no module.
+func (s *Server) Echo() *echo.Echo { return s.echo }
+
+// Mount registers m's routes under prefix ("" or "/rest/v1"), with its own error
+// dialect where it has one. The middleware mw runs on every route of m.
+func (s *Server) Mount(prefix string, m module.Module, mw ...echo.MiddlewareFunc) {
+	if d, ok := m.(shaper); ok {
+		s.shapes = append(s.shapes, mountedShape{prefix, d.ErrorShape()})
+	}
+	m.Routes(s.echo.Group(prefix, mw...))
+}
+
+// Handler serves the routes without a socket.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// HTTP returns an http.Server for the routes with cfg's limits. Bodies have no
+// time limit: a slow upload or download that moves is not an error.
+func (s *Server) HTTP(cfg Config) *http.Server {
+	return &http.Server{
+		Handler:           s.echo,
+		MaxHeaderBytes:    cfg.MaxHeaderBytes,
+		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
+		IdleTimeout:       cfg.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// shapeOf returns the dialect of the longest mounted prefix of path.
+func (s *Server) shapeOf(path string) apierr.Shape {
+	shape, length := apierr.Platform, -1
+	for _, m := range s.shapes {
+		rest, found := strings.CutPrefix(path, m.prefix)
+		if found && (rest == "" || rest[0] == '/') && len(m.prefix) > length {
+			shape, length = m.shape, len(m.prefix)
+		}
+	}
+	return shape
+}

@@ -1,0 +1,109 @@
+package project
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/secret"
+)
+
+// The roles that madbase's pools log in as.
+const (
+	RoleAPI     = "authenticator"
+	RoleAuth    = "supabase_auth_admin"
+	RoleStorage = "supabase_storage_admin"
+)
+
+// password is what madbase derives for a login role: every process that has
+// JWT_SECRET knows it, and it is stored nowhere.
+func password(jwtSecret secret.String, role string) string {
+	return jwtSecret.Derive("database-login/"+role, 24).Reveal()
+}
+
+// Provision gives the login roles their derived passwords. It sends SCRAM
+// verifiers, so that no password reaches the server's log. Run it under the
+// migrations' lock.
+func Provision(ctx context.Context, conn *pgx.Conn, jwtSecret secret.String) error {
+	for _, role := range []string{RoleAPI, RoleAuth, RoleStorage} {
+		verifier, err := scramVerifier(password(jwtSecret, role))
+		if err != nil {
+			return fmt.Errorf("project: password of %s: %w", role, err)
+		}
+		// ALTER ROLE takes no parameters; a verifier holds base64, '$' and ':' only.
+		if _, err := conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{role}.Sanitize()+" PASSWORD '"+verifier+"'"); err != nil {
+			return fmt.Errorf("project: password of %s: %w", role, err)
+		}
+	}
+	return nil
+}
+
+// scramVerifier is the form in which PostgreSQL stores a SCRAM-SHA-256 password
+// (RFC 5803; pg_authid.rolpassword).
+func scramVerifier(password string) (string, error) {
+	const iterations = 4096
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // never fails
+	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
+	if err != nil {
+		return "", err
+	}
+	mac := func(text string) []byte {
+		h := hmac.New(sha256.New, salted)
+		h.Write([]byte(text))
+		return h.Sum(nil)
+	}
+	stored := sha256.Sum256(mac("Client Key"))
+	b64 := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, b64(salt), b64(stored[:]), b64(mac("Server Key"))), nil
+}
+
+// PoolSizes bounds the connections of each pool; 0 leaves pgx's default.
+type PoolSizes struct {
+	API     int `env:"MADBASE_DB_POOL,PGRST_DB_POOL" default:"20" doc:"Connections of one process for API requests." group:"optional"`
+	Auth    int `env:"MADBASE_DB_AUTH_POOL,GOTRUE_DB_MAX_POOL_SIZE" default:"10" doc:"Connections of one process for auth." group:"optional"`
+	Storage int `env:"MADBASE_DB_STORAGE_POOL" default:"10" doc:"Connections of one process for storage's own bookkeeping." group:"optional"`
+}
+
+// OpenDatabases opens the pools of a provisioned database, each under its own
+// login role. ownerURL says where the database is; its role and password are not used.
+func OpenDatabases(ctx context.Context, ownerURL string, jwtSecret secret.String, sizes PoolSizes, tracer pgx.QueryTracer) (Databases, error) {
+	var d Databases
+	for _, pool := range []struct {
+		role, name string
+		size       int
+		into       **pgxpool.Pool
+	}{
+		{RoleAPI, "api", sizes.API, &d.API},
+		{RoleAuth, "auth", sizes.Auth, &d.Auth},
+		{RoleStorage, "storage", sizes.Storage, &d.Storage},
+	} {
+		url, err := db.WithLogin(ownerURL, pool.role, password(jwtSecret, pool.role))
+		if err == nil {
+			*pool.into, err = db.Open(ctx, db.PoolConfig{URL: url, Name: pool.name, MaxConns: pool.size, Tracer: tracer})
+		}
+		if err != nil {
+			d.Close()
+			return Databases{}, fmt.Errorf("project: pool %s: %w", pool.name, err)
+		}
+	}
+	return d, nil
+}
+
+// OpenForeign opens one pool with url's own login for all uses: a database that
+// madbase does not manage, as for a drop-in PostgREST or GoTrue.
+func OpenForeign(ctx context.Context, url string, size int, tracer pgx.QueryTracer) (Databases, error) {
+	pool, err := db.Open(ctx, db.PoolConfig{URL: url, Name: "api", MaxConns: size, Tracer: tracer})
+	if err != nil {
+		return Databases{}, fmt.Errorf("project: %w", err)
+	}
+	return Databases{API: pool, Auth: pool, Storage: pool}, nil
+}

@@ -1,0 +1,156 @@
+package rls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Statement is one SQL statement with its parameters in text format; a nil
+// parameter is NULL. Their types are those that PostgreSQL infers.
+type Statement struct {
+	SQL  string
+	Args [][]byte
+	// Fresh statements are not kept prepared: for texts that hardly recur.
+	Fresh bool
+}
+
+// Result is what a Statement returned: its rows in text format and its command tag.
+type Result struct {
+	Rows [][][]byte
+	Tag  pgconn.CommandTag
+}
+
+// pipeline sends steps in one round trip. Before the final Sync they are one
+// implicit transaction, unless a step opens an explicit one.
+type pipeline struct {
+	conn     *pgconn.PgConn
+	prepared *preparedNames
+	steps    []step
+}
+
+type step struct {
+	Statement
+	key   string // the prepared statement's key; empty for one that is not kept
+	name  string
+	fresh bool
+}
+
+// preparedSlots bounds the statements kept prepared on one connection.
+const preparedSlots = 256
+
+// add appends a statement. Statements are prepared per role: the plan of a table
+// with policies depends on it, and PostgreSQL would plan anew at each change.
+func (p *pipeline) add(role string, s Statement) {
+	st := step{Statement: s}
+	if !s.Fresh {
+		st.key = role + "\x00" + s.SQL
+		st.name, st.fresh = p.prepared.name(st.key)
+	}
+	p.steps = append(p.steps, st)
+}
+
+// run sends all steps and returns the last one's result. An error leaves the
+// connection in whatever state PostgreSQL put it: the caller rolls back.
+func (p *pipeline) run(ctx context.Context) (Result, error) {
+	pl := p.conn.StartPipeline(ctx)
+	for _, s := range p.steps {
+		switch {
+		case s.name == "":
+			pl.SendQueryParams(s.SQL, s.Args, nil, nil, nil)
+			continue
+		case s.fresh: // the slot's earlier statement makes room
+			pl.SendDeallocate(s.name)
+			pl.SendPrepare(s.name, s.SQL, nil)
+		}
+		pl.SendQueryPrepared(s.name, s.Args, nil, nil)
+	}
+	err := pl.Sync()
+	var last Result
+	for err == nil {
+		var got any
+		got, err = pl.GetResults()
+		switch got := got.(type) {
+		case *pgconn.ResultReader:
+			read := got.Read()
+			last, err = Result{Rows: read.Rows, Tag: read.CommandTag}, read.Err
+		case nil, *pgconn.PipelineSync:
+			if err == nil {
+				return last, p.close(pl, nil)
+			}
+		}
+	}
+	return Result{}, p.close(pl, err)
+}
+
+// close ends the pipeline and keeps the first error, which is the cause of the others.
+func (p *pipeline) close(pl *pgconn.Pipeline, err error) error {
+	closeErr := pl.Close()
+	if err == nil {
+		err = closeErr
+	}
+	for _, s := range p.steps {
+		if s.fresh && err != nil { // whether it is prepared is unknown: the next use starts over
+			p.prepared.forget(s.key)
+		}
+	}
+	return err
+}
+
+// preparedNames knows which statements one connection keeps prepared. Names are
+// slots that are used in turn, so that their number is bounded.
+type preparedNames struct {
+	slots [preparedSlots]string
+	byKey map[string]int
+	next  int
+}
+
+const preparedKey = "madbase.rls.prepared"
+
+// preparedOn returns the names of conn, which only the conn's present holder uses.
+func preparedOn(conn *pgconn.PgConn) *preparedNames {
+	if names, ok := conn.CustomData()[preparedKey].(*preparedNames); ok {
+		return names
+	}
+	names := &preparedNames{byKey: map[string]int{}}
+	conn.CustomData()[preparedKey] = names
+	return names
+}
+
+func (n *preparedNames) name(key string) (name string, fresh bool) {
+	slot, found := n.byKey[key]
+	if !found {
+		slot = n.next
+		n.next = (n.next + 1) % preparedSlots
+		if old := n.slots[slot]; old != "" {
+			delete(n.byKey, old)
+		}
+		n.slots[slot] = key
+		n.byKey[key] = slot
+	}
+	return "madbase_" + strconv.Itoa(slot), !found
+}
+
+func (n *preparedNames) forget(key string) {
+	if slot, found := n.byKey[key]; found {
+		n.slots[slot] = ""
+		delete(n.byKey, key)
+	}
+}
+
+// lost reports whether err is the connection's rather than the statement's.
+func lost(err error) bool {
+	_, isServer := errors.AsType[*pgconn.PgError](err)
+	return err != nil && !isServer
+}
+
+// wrap gives err its operation; a database's own error stays reachable.
+func wrap(operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("rls: %s: %w", operation, err)
+}
