@@ -80,6 +80,25 @@ func (c *LRU[K, V]) Put(k K, v V, expiresAt time.Time) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.put(k, v, expiresAt)
+}
+
+// Update replaces the value under k by what change makes of the present one,
+// in one step that no other call comes between. change must not call the LRU.
+func (c *LRU[K, V]) Update(k K, change func(v V, ok bool) (V, time.Time)) {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var old V
+	e, ok := s.items[k]
+	if ok = ok && !e.expired(time.Now()); ok {
+		old = e.value
+	}
+	v, expiresAt := change(old, ok)
+	s.put(k, v, expiresAt)
+}
+
+func (s *lruShard[K, V]) put(k K, v V, expiresAt time.Time) {
 	e, ok := s.items[k]
 	switch {
 	case !expiresAt.IsZero() && !time.Now().Before(expiresAt):

@@ -116,6 +116,30 @@ func TestLRUConcurrent(t *testing.T) {
 	}
 }
 
+func TestLRUUpdateIsOneStep(t *testing.T) {
+	t.Parallel()
+	c := cache.New[string, int](8)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 500 {
+				c.Update("n", func(n int, _ bool) (int, time.Time) { return n + 1, time.Time{} })
+			}
+		})
+	}
+	wg.Wait()
+	if n, _ := c.Get("n"); n != 4000 {
+		t.Errorf("%d of 4000 increments", n)
+	}
+	c.Update("n", func(int, bool) (int, time.Time) { return 0, time.Now() })
+	c.Update("n", func(n int, ok bool) (int, time.Time) {
+		if ok || n != 0 {
+			t.Errorf("an ended value came back: %d, %v", n, ok)
+		}
+		return 1, time.Time{}
+	})
+}
+
 func TestLRUGetDoesNotAllocate(t *testing.T) {
 	c := cache.New[string, [4]int](2000)
 	c.Put("k", [4]int{1}, time.Now().Add(time.Hour))
