@@ -141,10 +141,11 @@ func (n *preparedNames) forget(key string) {
 	}
 }
 
-// lost reports whether err is the connection's rather than the statement's.
+// lost reports whether err is the connection's rather than the statement's. A
+// server that ends a connection says so with a last, fatal error.
 func lost(err error) bool {
-	_, isServer := errors.AsType[*pgconn.PgError](err)
-	return err != nil && !isServer
+	e, isServer := errors.AsType[*pgconn.PgError](err)
+	return err != nil && (!isServer || e.SeverityUnlocalized == "FATAL")
 }
 
 // wrap gives err its operation; a database's own error stays reachable.
