@@ -1,6 +1,7 @@
 package embeddedpg
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha512"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -35,6 +37,9 @@ var pinned = distribution{
 	},
 }
 
+// DefaultMirror is where the pinned package is published; MADBASE_PG_URL replaces it.
+const DefaultMirror = "https://registry.npmjs.org"
+
 // maxArchive bounds the download, in bytes; the pinned archives are about 24 MB.
 const maxArchive = 128 << 20
 
@@ -55,7 +60,7 @@ func platformName() string {
 func (c *Cluster) download(ctx context.Context) (binaries, error) {
 	platform := platformName()
 	sum, ok := c.dist.sums[platform]
-	if !ok || c.localOnly || c.cfg.MirrorURL == "" {
+	if !ok || c.localOnly {
 		return binaries{}, fmt.Errorf("embeddedpg: %w on this machine: %s", ErrNoBinaries, installHint)
 	}
 	parent := c.distDir
@@ -77,7 +82,7 @@ func (c *Cluster) download(ctx context.Context) (binaries, error) {
 	}
 	defer os.RemoveAll(scratch)
 	archive := filepath.Join(scratch, "archive.tgz")
-	url := fmt.Sprintf("%s/@embedded-postgres/%s/-/%s-%s.tgz", c.cfg.MirrorURL, platform, platform, c.dist.version)
+	url := fmt.Sprintf("%s/@embedded-postgres/%s/-/%s-%s.tgz", strings.TrimRight(cmp.Or(c.cfg.MirrorURL, DefaultMirror), "/"), platform, platform, c.dist.version)
 	if err := c.fetch(ctx, url, archive, sum); err != nil {
 		return binaries{}, fmt.Errorf("embeddedpg: download PostgreSQL: %w (or %s)", err, installHint)
 	}

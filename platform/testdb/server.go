@@ -2,6 +2,7 @@ package testdb
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,44 +14,105 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/madbase/madbase/platform/embeddedpg"
+	"github.com/madbase/madbase/platform/testkit/container"
 )
 
 // URLVariable names the environment variable with the owner's URL of a server to use.
 const URLVariable = "MADBASE_TEST_PG_URL"
 
-// find returns the owner's URL of a server and where it came from, trying the sources in order.
-func find(ctx context.Context) (url, origin string, err error) {
-	if url := os.Getenv(URLVariable); url != "" {
-		conn, err := pgx.Connect(ctx, url)
-		if err != nil {
-			return "", "", fmt.Errorf("%s: %w", URLVariable, err)
-		}
-		return url, URLVariable, conn.Close(ctx)
-	}
-	url, _, err = StartPrivate(ctx, embeddedpg.LocalOnly())
-	if err == nil {
-		return url, "a private cluster of local binaries", nil
-	}
-	return "", "", err
+// MirrorVariable names the environment variable with another place to download PostgreSQL from, as MADBASE_PG_URL does for serve.
+const MirrorVariable = "MADBASE_TEST_PG_MIRROR"
+
+// Server is a PostgreSQL server for tests.
+type Server struct {
+	// URL logs in as its owner.
+	URL string
+	// Origin says what it is, for people.
+	Origin string
+
+	stop func(context.Context) error
 }
 
-// StartPrivate starts a cluster without durability, in memory where there is room, and returns its owner's URL. stop ends it and removes
-// its files; the same happens when the process ends without calling it.
-func StartPrivate(ctx context.Context, opts ...embeddedpg.Option) (url string, stop func(context.Context) error, err error) {
+// Stop ends the server if this process started it, and removes its files. Should the process end without calling it, the same happens.
+func (s *Server) Stop(ctx context.Context) error {
+	if s.stop == nil {
+		return nil
+	}
+	return s.stop(ctx)
+}
+
+// Start returns the server to use, starting one where no environment variable names it. Programs that run tests call it; tests just ask
+// for databases.
+func Start(ctx context.Context) (*Server, error) {
+	if url := os.Getenv(URLVariable); url != "" {
+		if err := answers(ctx, url); err != nil {
+			return nil, fmt.Errorf("testdb: %s: %w", URLVariable, err)
+		}
+		return &Server{URL: url, Origin: URLVariable}, nil
+	}
+	s, localErr := startPrivate(ctx, embeddedpg.LocalOnly())
+	if localErr == nil {
+		s.Origin = "a private cluster of local binaries"
+		return s, nil
+	}
+	s, dockerErr := startContainer(ctx)
+	if dockerErr == nil {
+		return s, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, errors.Join(localErr, dockerErr, err)
+	}
+	s, err = startPrivate(ctx, embeddedpg.DistDir(filepath.Join(cache, "madbase-test", "postgres")))
+	if err != nil {
+		return nil, errors.Join(localErr, dockerErr, err)
+	}
+	s.Origin = "a private cluster of downloaded binaries"
+	return s, nil
+}
+
+func answers(ctx context.Context, url string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// startContainer runs the image that the compose files use.
+func startContainer(ctx context.Context) (*Server, error) {
+	password := rand.Text()
+	url := func(addr string) string {
+		return "postgresql://postgres:" + password + "@" + addr + "/postgres?sslmode=disable"
+	}
+	addr, stop, err := container.Run(ctx, container.Spec{
+		Image: "postgres", Tag: "15-alpine", Port: "5432", Env: []string{"POSTGRES_PASSWORD=" + password},
+		Cmd: []string{"postgres", "-c", "wal_level=logical", "-c", "max_connections=200", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"},
+	}, func(addr string) error { return answers(ctx, url(addr)) })
+	if err != nil {
+		return nil, fmt.Errorf("testdb: %w", err)
+	}
+	return &Server{URL: url(addr), Origin: "a container of postgres:15-alpine", stop: func(context.Context) error { return stop() }}, nil
+}
+
+// startPrivate starts a cluster without durability, in memory where there is room.
+func startPrivate(ctx context.Context, opts ...embeddedpg.Option) (*Server, error) {
 	dir, err := os.MkdirTemp(scratchFolder(), "madbase-test-*")
 	if err != nil {
-		return "", nil, fmt.Errorf("testdb: %w", err)
+		return nil, fmt.Errorf("testdb: %w", err)
 	}
-	guard, err := removeAtExit(dir)
+	g, err := removeAtExit(dir)
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("testdb: %w", err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("testdb: %w", err), os.RemoveAll(dir))
 	}
+	cfg := embeddedpg.Config{MirrorURL: os.Getenv(MirrorVariable)}
 	opts = append([]embeddedpg.Option{embeddedpg.Ephemeral()}, opts...)
-	c := embeddedpg.New(embeddedpg.Config{MaxConnections: 200}, dir, slog.New(slog.DiscardHandler), io.Discard, opts...)
+	c := embeddedpg.New(cfg, dir, slog.New(slog.DiscardHandler), os.Stderr, opts...)
 	if err := c.Start(ctx); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("testdb: %w", err), guard.Close())
+		return nil, errors.Join(fmt.Errorf("testdb: %w", err), g.Close())
 	}
-	return c.URL(), func(ctx context.Context) error { return errors.Join(c.Stop(ctx), guard.Close()) }, nil
+	stop := func(ctx context.Context) error { return errors.Join(c.Stop(ctx), g.Close()) }
+	return &Server{URL: c.URL(), stop: stop}, nil
 }
 
 // removeAtExit starts a shell that waits for this process to end, or for the returned pipe to be closed, and then, once postgres has

@@ -92,11 +92,11 @@ type server struct {
 
 // The server outlives the tests that share it, so it has to be a variable of the package; it is set once.
 var shared = sync.OnceValues(func() (*server, error) {
-	url, origin, err := find(context.Background())
+	s, err := Start(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	return &server{url: url, origin: origin, templates: map[string]string{}}, nil
+	return &server{url: s.URL, origin: s.Origin, templates: map[string]string{}}, nil
 })
 
 func obtain(t testing.TB) *server {

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package leash
+
+import "os/exec"
+
+// detach has no meaning here.
+func detach(*exec.Cmd) {}
