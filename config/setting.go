@@ -1,0 +1,99 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Setting describes one setting for help texts and documentation.
+type Setting struct {
+	// Name is the environment variable, Aliases its other names. A Name that
+	// ends in * stands for all variables with that prefix.
+	Name    string
+	Aliases []string
+	// Flag is the name of its command line flag, empty when it has none.
+	Flag string
+	// Type is text, secret, bool, number, duration, list or map.
+	Type    string
+	Default string
+	Doc     string
+	// Group is required, storage or optional.
+	Group string
+	// Section is the field of Config that the setting belongs to, as "Server".
+	Section string
+}
+
+// names are all variables of the setting, its own first.
+func (s Setting) names() []string { return append([]string{s.Name}, s.Aliases...) }
+
+// wildcard returns the prefix of a setting that collects variables.
+func (s Setting) wildcard() (prefix string, ok bool) { return strings.CutSuffix(s.Name, "*") }
+
+// binding is a setting with the field that it fills.
+type binding struct {
+	Setting
+	field reflect.Value
+}
+
+// bindings lists the settings of c in the order in which they are written.
+func bindings(c any) []binding {
+	var all []binding
+	root := reflect.ValueOf(c).Elem()
+	for i := range root.NumField() {
+		all = appendBindings(all, root.Type().Field(i).Name, root.Field(i), root.Type().Field(i))
+	}
+	return all
+}
+
+func appendBindings(all []binding, section string, v reflect.Value, f reflect.StructField) []binding {
+	if !f.IsExported() {
+		return all
+	}
+	if env := f.Tag.Get("env"); env != "" {
+		names := strings.Split(env, ",")
+		return append(all, binding{field: v, Setting: Setting{
+			Name: names[0], Aliases: names[1:], Flag: f.Tag.Get("flag"), Type: typeName(v.Type()),
+			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Group: f.Tag.Get("group"), Section: section,
+		}})
+	}
+	if v.Kind() == reflect.Struct {
+		for i := range v.NumField() {
+			all = appendBindings(all, section, v.Field(i), v.Type().Field(i))
+		}
+	}
+	return all
+}
+
+// Describe lists every setting once. A variable that two packages read is
+// described where it comes first.
+func Describe() []Setting {
+	var settings []Setting
+	seen := map[string]bool{}
+	for _, b := range bindings(new(Config)) {
+		if !seen[b.Name] {
+			seen[b.Name] = true
+			settings = append(settings, b.Setting)
+		}
+	}
+	return settings
+}
+
+// Redacted prints the settings that differ from their defaults as NAME=value
+// lines, with secrets masked.
+func (c *Config) Redacted() string {
+	var b strings.Builder
+	seen := map[string]bool{}
+	for _, s := range bindings(c) {
+		text := encode(s.field)
+		if text == s.Default || seen[s.Name] || s.field.IsZero() && s.Default == "" {
+			continue
+		}
+		if _, many := s.wildcard(); many {
+			text = "[redacted]" // whatever the collected variables are, some are secrets
+		}
+		seen[s.Name] = true
+		fmt.Fprintf(&b, "%s=%s\n", s.Name, text)
+	}
+	return b.String()
+}
