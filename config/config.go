@@ -14,6 +14,7 @@ package config
 import (
 	"time"
 
+	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/embeddedpg"
 	"github.com/madbase/madbase/platform/httpx"
@@ -34,6 +35,7 @@ type Config struct {
 	Pools     project.PoolSizes
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
+	Blob      blob.Config
 }
 
 // The roles that a process can have.

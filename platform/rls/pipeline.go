@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/madbase/madbase/platform/db"
 )
 
 // Statement is one SQL statement with its parameters in text format; a nil
@@ -55,7 +57,13 @@ func (p *pipeline) add(role string, s Statement) {
 
 // run sends all steps and returns the last one's result. An error leaves the
 // connection in whatever state PostgreSQL put it: the caller rolls back.
-func (p *pipeline) run(ctx context.Context) (Result, error) {
+func (p *pipeline) run(ctx context.Context) (result Result, err error) {
+	ctx, end := db.StartSpan(ctx, p.steps[len(p.steps)-1].SQL) // pgx's own tracer does not see pipelines
+	defer func() { end(err) }()
+	return p.send(ctx)
+}
+
+func (p *pipeline) send(ctx context.Context) (Result, error) {
 	pl := p.conn.StartPipeline(ctx)
 	for _, s := range p.steps {
 		switch {
