@@ -52,6 +52,7 @@ type Cluster struct {
 	localOnly    bool
 	distDir      string
 	fallbackBase string
+	longestPause time.Duration
 	dist         distribution
 
 	mu       sync.Mutex
@@ -77,6 +78,7 @@ func New(cfg Config, dataDir string, log *slog.Logger, progress io.Writer, opts 
 	c := &Cluster{
 		cfg: cfg, dataDir: dataDir, log: log, progress: progress,
 		fallbackBase: "/var/lib/madbase",
+		longestPause: longestPause,
 		dist:         pinned,
 		stopping:     make(chan struct{}),
 		done:         make(chan struct{}),
@@ -212,7 +214,7 @@ const (
 func (c *Cluster) supervise(pm *postmaster) {
 	defer close(c.done)
 	defer c.lock.release()
-	deaths, pause, born := 0, firstPause, time.Now()
+	deaths, pause, born := 0, min(firstPause, c.longestPause), time.Now()
 	for {
 		select {
 		case <-c.stopping:
@@ -222,7 +224,7 @@ func (c *Cluster) supervise(pm *postmaster) {
 		case <-pm.exited:
 		}
 		if time.Since(born) > settled {
-			deaths, pause = 0, firstPause
+			deaths, pause = 0, min(firstPause, c.longestPause)
 		}
 		next, err := c.revive(pm, &deaths, &pause)
 		if err != nil {
@@ -253,7 +255,7 @@ func (c *Cluster) revive(dead *postmaster, deaths *int, pause *time.Duration) (*
 			return nil, nil
 		case <-time.After(*pause):
 		}
-		*pause = min(*pause*2, longestPause)
+		*pause = min(*pause*2, c.longestPause)
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() {
 			select {
