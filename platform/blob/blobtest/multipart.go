@@ -1,0 +1,131 @@
+package blobtest
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/madbase/madbase/platform/blob"
+)
+
+func parts(t *testing.T, s blob.Store) blob.Multipart {
+	t.Helper()
+	m, ok := s.(blob.Multipart)
+	if !ok {
+		t.Skip("this store takes no multipart uploads")
+	}
+	return m
+}
+
+func begin(t *testing.T, m blob.Multipart, key string) string {
+	t.Helper()
+	id, err := m.CreateMultipart(t.Context(), key, blob.PutOptions{ContentType: "text/plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func upload(t *testing.T, m blob.Multipart, key, id string, number int, data []byte, size int64) blob.Part {
+	t.Helper()
+	p, err := m.UploadPart(t.Context(), key, id, number, bytes.NewReader(data), size)
+	if err != nil {
+		t.Fatalf("part %d: %v", number, err)
+	}
+	if p.Number != number || p.Size != int64(len(data)) || p.ETag == "" {
+		t.Errorf("part %d: %+v", number, p)
+	}
+	return p
+}
+
+func multipart(t *testing.T, s blob.Store) {
+	m := parts(t, s)
+	const key = "up/löad"
+	id := begin(t, m, key)
+	one, two := bytes.Repeat([]byte("1"), blob.MinPart), bytes.Repeat([]byte("2"), blob.MinPart+3)
+	// Any order, one sent twice, one of unknown size, numbers with a gap.
+	last := upload(t, m, key, id, 9, []byte("end"), 3)
+	upload(t, m, key, id, 1, two, int64(len(two)))
+	first := upload(t, m, key, id, 1, one, int64(len(one)))
+	middle := upload(t, m, key, id, 2, two, -1)
+	if got := keys(t, s, ""); len(got) != 0 {
+		t.Errorf("an upload that is not complete shows: %q", got)
+	}
+	info, err := m.CompleteMultipart(t.Context(), key, id, []blob.Part{first, middle, last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int64(len(one) + len(two) + 3)
+	if info.Key != key || info.Size != size || info.ETag == "" {
+		t.Errorf("%+v", info)
+	}
+	if got, of := read(t, s, key, nil); got != string(one)+string(two)+"end" || of.Size != size {
+		t.Errorf("%d bytes", len(got))
+	}
+	if got := keys(t, s, ""); !slices.Equal(got, []string{key}) {
+		t.Errorf("keys %q", got)
+	}
+	_, err = m.CompleteMultipart(t.Context(), key, id, []blob.Part{first})
+	if err == nil {
+		t.Error("an upload was completed twice")
+	}
+}
+
+func multipartRefusals(t *testing.T, s blob.Store) {
+	m := parts(t, s)
+	id := begin(t, m, "k")
+	p := upload(t, m, "k", id, 1, []byte("abc"), 3)
+	ctx := t.Context()
+
+	_, err := m.UploadPart(ctx, "k", "no-such-upload", 1, strings.NewReader("x"), 1)
+	isNotFound(t, "part of no upload", err)
+	_, err = m.UploadPart(ctx, "k", "../../x", 1, strings.NewReader("x"), 1)
+	isNotFound(t, "part of a path", err)
+	_, err = m.UploadPart(ctx, "other", id, 1, strings.NewReader("x"), 1)
+	isNotFound(t, "part of another key's upload", err)
+	if _, err = m.UploadPart(ctx, "k", id, 1, strings.NewReader("abc"), 4); !errors.Is(err, blob.ErrSize) {
+		t.Errorf("size differs: %v", err)
+	}
+	if _, err = m.UploadPart(ctx, "k", id, 1, &failing{n: 5, err: errReader}, -1); !errors.Is(err, errReader) {
+		t.Errorf("reader fails: %v", err)
+	}
+	if _, err = m.UploadPart(ctx, "k", id, 0, strings.NewReader("x"), 1); !errors.Is(err, blob.ErrPart) {
+		t.Errorf("part 0: %v", err)
+	}
+	for name, list := range map[string][]blob.Part{
+		"none":       {},
+		"missing":    {p, {Number: 2, ETag: p.ETag}},
+		"other etag": {{Number: 1, ETag: md5Hex([]byte("zzz"))}},
+		"path":       {{Number: 1, ETag: "../../x"}},
+	} {
+		if _, err := m.CompleteMultipart(ctx, "k", id, list); !errors.Is(err, blob.ErrPart) {
+			t.Errorf("%s: %v, want ErrPart", name, err)
+		}
+	}
+	if _, err := m.CompleteMultipart(ctx, "k", id, []blob.Part{p}); err != nil {
+		t.Errorf("after the refusals: %v", err)
+	}
+	if got, _ := read(t, s, "k", nil); got != "abc" {
+		t.Errorf("%q", got)
+	}
+}
+
+func multipartAbort(t *testing.T, s blob.Store) {
+	m := parts(t, s)
+	id := begin(t, m, "k")
+	p := upload(t, m, "k", id, 1, []byte("abc"), 3)
+	for range 2 {
+		if err := m.AbortMultipart(t.Context(), "k", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := m.UploadPart(t.Context(), "k", id, 2, strings.NewReader("x"), 1)
+	isNotFound(t, "part after the abort", err)
+	_, err = m.CompleteMultipart(t.Context(), "k", id, []blob.Part{p})
+	isNotFound(t, "completion after the abort", err)
+	if got := keys(t, s, ""); len(got) != 0 {
+		t.Errorf("keys %q", got)
+	}
+}

@@ -1,0 +1,103 @@
+package mem
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // an ETag, not a signature
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/madbase/madbase/platform/blob"
+)
+
+type upload struct {
+	key   string
+	parts map[int][]byte
+}
+
+// CreateMultipart implements blob.Multipart.
+func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptions) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if err := blob.CheckKey(key); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextID++
+	id := strconv.Itoa(s.nextID)
+	s.uploads[id] = &upload{key: key, parts: make(map[int][]byte)}
+	return id, nil
+}
+
+// UploadPart implements blob.Multipart.
+func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (blob.Part, error) {
+	data, err := io.ReadAll(blob.Checked(ctx, r, size))
+	if err != nil {
+		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.uploads[id]
+	switch {
+	case !ok || u.key != key:
+		return blob.Part{}, blob.ErrNotFound
+	case number < 1 || number > 10000:
+		return blob.Part{}, blob.ErrPart
+	}
+	u.parts[number] = data
+	return blob.Part{Number: number, Size: int64(len(data)), ETag: etag(data)}, nil
+}
+
+// CompleteMultipart implements blob.Multipart.
+func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []blob.Part) (blob.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return blob.Info{}, err
+	}
+	data, tag, err := s.assemble(key, id, parts)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	return s.store(key, data, tag), nil
+}
+
+func (s *Store) assemble(key, id string, parts []blob.Part) (data []byte, tag string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.uploads[id]
+	if !ok || u.key != key {
+		return nil, "", blob.ErrNotFound
+	}
+	sums := md5.New()
+	last := 0
+	for _, p := range parts {
+		part, ok := u.parts[p.Number]
+		if !ok || p.Number <= last || etag(part) != p.ETag {
+			return nil, "", blob.ErrPart
+		}
+		last = p.Number
+		sum := md5.Sum(part)
+		sums.Write(sum[:])
+		data = append(data, part...)
+	}
+	if last == 0 {
+		return nil, "", blob.ErrPart
+	}
+	delete(s.uploads, id)
+	return data, hex.EncodeToString(sums.Sum(nil)) + "-" + strconv.Itoa(len(parts)), nil
+}
+
+// AbortMultipart implements blob.Multipart.
+func (s *Store) AbortMultipart(ctx context.Context, key, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u, ok := s.uploads[id]; ok && u.key == key {
+		delete(s.uploads, id)
+	}
+	return nil
+}

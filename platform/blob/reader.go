@@ -1,0 +1,32 @@
+package blob
+
+import (
+	"context"
+	"io"
+)
+
+// checkedReader passes on what it reads until something is wrong.
+type checkedReader struct {
+	ctx  context.Context
+	r    io.Reader
+	size int64 // -1: unknown
+	read int64
+}
+
+// Checked returns r with the checks every Put makes: reading fails when ctx has
+// ended, and with ErrSize when r gives more or fewer than size bytes (-1: any).
+func Checked(ctx context.Context, r io.Reader, size int64) io.Reader {
+	return &checkedReader{ctx: ctx, r: r, size: size}
+}
+
+func (c *checkedReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	c.read += int64(n)
+	if c.size >= 0 && (c.read > c.size || err == io.EOF && c.read < c.size) {
+		return n, ErrSize
+	}
+	return n, err
+}
