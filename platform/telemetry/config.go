@@ -28,5 +28,8 @@ func (c Config) Validate() error {
 	if c.Ratio < 0 || c.Ratio > 1 {
 		errs = append(errs, errors.New("OTEL_TRACES_SAMPLER_ARG: must be from 0 to 1"))
 	}
+	if _, err := parseHeaders(c.Headers.Reveal()); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }

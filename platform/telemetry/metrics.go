@@ -6,7 +6,6 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/labstack/echo/v4"
 )
 
 // PoolMetrics registers gauges of pool's state under the label pool=name. A
@@ -27,12 +26,10 @@ func PoolMetrics(set *metrics.Set, name string, pool *pgxpool.Pool) {
 }
 
 // Metrics answers /metrics: set's metrics and those of the process and the Go runtime.
-func Metrics(set *metrics.Set) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderContentType, "text/plain; version=0.0.4; charset=utf-8")
-		c.Response().WriteHeader(http.StatusOK)
-		set.WritePrometheus(c.Response())
-		metrics.WriteProcessMetrics(c.Response())
-		return nil
-	}
+func Metrics(set *metrics.Set) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		set.WritePrometheus(w)
+		metrics.WriteProcessMetrics(w)
+	})
 }

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -33,7 +34,7 @@ func New(ctx context.Context, cfg Config, role, version string, log *slog.Logger
 	}
 	headers, err := parseHeaders(cfg.Headers.Reveal())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	exporter, err := otlptracehttp.New(ctx,
 		otlptracehttp.WithEndpointURL(strings.TrimRight(cfg.Endpoint, "/")+"/v1/traces"),
@@ -80,7 +81,7 @@ func parseHeaders(text string) (map[string]string, error) {
 		key, value, found := strings.Cut(item, "=")
 		decoded, err := url.PathUnescape(strings.TrimSpace(value))
 		if !found || err != nil {
-			return nil, fmt.Errorf("telemetry: OTEL_EXPORTER_OTLP_HEADERS is not a list of key=value")
+			return nil, errors.New("OTEL_EXPORTER_OTLP_HEADERS: not a list of key=value")
 		}
 		headers[strings.TrimSpace(key)] = decoded
 	}
