@@ -223,11 +223,13 @@ func TestPostgresIsStartedAgain(t *testing.T) {
 // A server that cannot be kept running ends the cluster, with the reason.
 func TestPostgresThatCannotRunAgain(t *testing.T) {
 	t.Parallel()
-	c, _ := newCluster(t, anyPort, dataDir(t), embeddedpg.LongestPause(10*time.Millisecond))
+	dir := dataDir(t)
+	c, _ := newCluster(t, anyPort, dir, embeddedpg.LongestPause(10*time.Millisecond))
 	start(t, c)
 	pgdata := filepath.Join(c.StateDir(), "pgdata")
 	pid := postmasterPID(t, pgdata)
-	if err := os.WriteFile(filepath.Join(pgdata, "postgresql.conf"), []byte("nonsense = on\n"), 0o644); err != nil {
+	conf := filepath.Join(pgdata, "postgresql.conf")
+	if err := os.WriteFile(conf, []byte("nonsense = on\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -244,6 +246,11 @@ func TestPostgresThatCannotRunAgain(t *testing.T) {
 	if err := c.Err(); err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("reason: %v", err)
 	}
+	if err := os.WriteFile(conf, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := newCluster(t, anyPort, dir)
+	start(t, next)
 }
 
 func TestValidateNamesEveryVariable(t *testing.T) {

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -147,8 +148,14 @@ func redisDo(server, command string) (string, error) {
 		commands = append([]string{strings.TrimSpace("AUTH "+u.User.Username()) + " " + pw}, commands...)
 	}
 	reply := ""
+	var buf bytes.Buffer
 	for _, c := range commands {
-		if _, err := fmt.Fprintf(conn, "%s\r\n", c); err != nil {
+		words := strings.Fields(c)
+		fmt.Fprintf(&buf, "*%d\r\n", len(words))
+		for _, w := range words {
+			fmt.Fprintf(&buf, "$%d\r\n%s\r\n", len(w), w)
+		}
+		if _, err := buf.WriteTo(conn); err != nil {
 			return "", err
 		}
 		if reply, err = in.ReadString('\n'); err != nil {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -145,6 +146,10 @@ func summary(all []*running, notes io.Writer) bool {
 func command(args []string, all []*running) (status int, err error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// The kernel watches the thread that starts the command, so this one has to last.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	dieWithParent(cmd)
 	cmd.Env = os.Environ()
 	for _, r := range all {
 		if r.err == nil {
