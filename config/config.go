@@ -14,6 +14,7 @@ package config
 import (
 	"time"
 
+	"github.com/madbase/madbase/modules/gateway"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/embeddedpg"
@@ -32,10 +33,12 @@ type Config struct {
 	Log       log.Config
 	Telemetry telemetry.Config
 	HTTP      httpx.Config
+	Transport httpx.TransportConfig
 	Pools     project.PoolSizes
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
 	Blob      blob.Config
+	Gateway   gateway.Config
 }
 
 // The roles that a process can have.

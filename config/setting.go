@@ -86,7 +86,7 @@ func (c *Config) Redacted() string {
 	seen := map[string]bool{}
 	for _, s := range bindings(c) {
 		text := encode(s.field)
-		if text == s.Default || seen[s.Name] || s.field.IsZero() && s.Default == "" {
+		if seen[s.Name] || s.isDefault() {
 			continue
 		}
 		if _, many := s.wildcard(); many {
@@ -96,4 +96,15 @@ func (c *Config) Redacted() string {
 		fmt.Fprintf(&b, "%s=%s\n", s.Name, text)
 	}
 	return b.String()
+}
+
+// isDefault reports whether the field holds what nothing set gives it.
+func (b binding) isDefault() bool {
+	standard := reflect.New(b.field.Type()).Elem()
+	if b.Default != "" {
+		if err := decode(standard, b.Default); err != nil {
+			return false
+		}
+	}
+	return reflect.DeepEqual(standard.Interface(), b.field.Interface())
 }
