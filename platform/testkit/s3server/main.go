@@ -40,7 +40,7 @@ func run(ctx context.Context, listen, dir, access, secret string) error {
 	}
 	// Object metadata lives in extended attributes where the file system has them, else in files beside the folder.
 	var store meta.MetadataStorer = meta.XattrMeta{}
-	var opts posix.PosixOpts
+	opts := posix.PosixOpts{CopyObjectThreshold: 5 << 30} // bytes of one copy, as S3 itself; the zero value refuses every copy
 	if err := (meta.XattrMeta{}).Test(dir); err != nil {
 		opts.SideCarDir = filepath.Join(filepath.Dir(dir), "meta-of-"+filepath.Base(dir))
 		if err := os.MkdirAll(opts.SideCarDir, 0o755); err != nil {
