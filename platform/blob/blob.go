@@ -108,10 +108,12 @@ type Multipart interface {
 	// CreateMultipart begins an upload and returns its id. opts.Size is ignored.
 	CreateMultipart(ctx context.Context, key string, opts PutOptions) (uploadID string, err error)
 	// UploadPart stores part number, in place of an earlier one of that number;
-	// size is its number of bytes, or -1. ErrNotFound, ErrSize.
+	// size is its number of bytes, or -1 for a part of at most UnsizedPart that
+	// does not know. ErrNotFound, ErrSize, ErrPart.
 	UploadPart(ctx context.Context, key, uploadID string, number int, r io.Reader, size int64) (Part, error)
 	// CompleteMultipart makes the object of parts, which must be in rising
-	// order and as UploadPart returned them. ErrNotFound, ErrPart.
+	// order and as UploadPart returned them. ErrNotFound, ErrPart. Completing
+	// once more gives the same object or ErrNotFound, as the store likes.
 	CompleteMultipart(ctx context.Context, key, uploadID string, parts []Part) (Info, error)
 	// AbortMultipart removes an upload; one that is not there is no error.
 	AbortMultipart(ctx context.Context, key, uploadID string) error
@@ -127,6 +129,10 @@ type Part struct {
 // MinPart is the least size in bytes of a part that is not the last, by S3's
 // rule; stores that are not S3 do not insist.
 const MinPart = 5 << 20
+
+// UnsizedPart is the greatest size in bytes of a part whose size was not
+// announced: such a part may have to be held in memory.
+const UnsizedPart = 8 << 20
 
 // CheckKey returns ErrKey unless key is 1 to 1024 bytes of valid UTF-8 without
 // NUL, made of components between single slashes of which none is "." or "..".
