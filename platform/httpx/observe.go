@@ -43,12 +43,11 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
 		inFlight.Inc()
-		err := next(c)
-		if err != nil {
-			c.Error(err) // written here, so that the status below is the answer's
+		defer inFlight.Dec() // deferred with record, as a cut stream leaves by a panic
+		defer s.record(c, span, start)
+		if err := next(c); err != nil {
+			c.Error(err) // written here, so that the recorded status is the answer's
 		}
-		inFlight.Dec()
-		s.record(c, span, start)
 		return nil
 	}
 }

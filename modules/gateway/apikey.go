@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/claims"
+)
+
+// codeAPIKey marks the refusals that are written in the gateway's own dialect.
+const codeAPIKey = "api_key"
+
+func noAPIKey() error {
+	return apierr.New(http.StatusUnauthorized, codeAPIKey, "No API key found in request").
+		WithHint("No `apikey` request header or url param was found.")
+}
+
+func badAPIKey(cause error) error {
+	return apierr.New(http.StatusUnauthorized, codeAPIKey, "Invalid API key").
+		WithHint("Double check your Supabase `anon` or `service_role` API key.").Because(cause)
+}
+
+func browserSecret() error {
+	return apierr.New(http.StatusUnauthorized, codeAPIKey, "Forbidden use of secret API key in browser").
+		WithHint("A secret API key gives full access to the project's data: replace this one, and use it on servers only.")
+}
+
+// checked forwards to g what has an API key or needs none.
+func (m *Module) checked(g *group) echo.HandlerFunc {
+	forward := m.forward(g)
+	return func(c echo.Context) error {
+		if err := m.authorize(c.Request()); err != nil {
+			return err
+		}
+		return forward(c)
+	}
+}
+
+// authorize checks r's API key and leaves on r the Authorization header that the
+// worker is to judge: the caller's own, or else the key's token.
+func (m *Module) authorize(r *http.Request) error {
+	keys := m.deps.Keys(r)
+	authorization := r.Header.Get("Authorization")
+	bearer, isBearer := cutBearer(authorization)
+	key := claims.APIKey(r)
+	hideKey(r)
+	if key == "" && isBearer && standsAlone(keys, bearer) {
+		key = bearer // a bearer that is itself an API key needs no second one
+	}
+	if key == "" {
+		if m.cfg.RequireAPIKey && needsKey(r) {
+			return noAPIKey()
+		}
+		return nil
+	}
+	token, err := keyToken(keys, key)
+	if err != nil {
+		if !needsKey(r) {
+			return nil // open routes judge for themselves what they are given
+		}
+		return badAPIKey(err)
+	}
+	if strings.HasPrefix(key, "sb_secret_") && fromBrowser(r) {
+		return browserSecret()
+	}
+	if authorization == "" || isBearer && strings.HasPrefix(bearer, "sb_") {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if strings.HasPrefix(r.URL.Path, "/realtime/v1/") {
+		r.Header.Set("X-Api-Key", token) // a socket's key comes in the URL only
+	}
+	return nil
+}
+
+// keyToken returns the token that an API key stands for, if the key is one of
+// the project's: an sb_ key, or a JWT of the API roles.
+func keyToken(keys *claims.Keys, key string) (string, error) {
+	token, err := keys.Exchange(key)
+	if err != nil {
+		return "", err
+	}
+	caller, err := keys.Verify(token)
+	if err != nil {
+		return "", err
+	}
+	if caller.Role != claims.RoleAnon && caller.Role != claims.RoleService {
+		return "", claims.ErrUnknownKey
+	}
+	return token, nil
+}
+
+// standsAlone reports whether a bearer is an API key rather than a user's token.
+// A foreign sb_ key counts, so that it is called invalid and not missing.
+func standsAlone(keys *claims.Keys, bearer string) bool {
+	if strings.HasPrefix(bearer, "sb_") {
+		return true
+	}
+	_, err := keyToken(keys, bearer)
+	return err == nil
+}
+
+func cutBearer(authorization string) (token string, found bool) {
+	scheme, token, found := strings.Cut(authorization, " ")
+	if !found || !strings.EqualFold(scheme, "bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(token), true
+}
+
+// fromBrowser recognises a page's request by the two headers that scripts cannot drop.
+func fromBrowser(r *http.Request) bool {
+	return r.Header.Get("Origin") != "" && strings.Contains(r.UserAgent(), "Mozilla")
+}
+
+// hideKey takes ?apikey= out of the query, where PostgREST would take it for a
+// filter. Sockets keep it: the worker reads it there.
+func hideKey(r *http.Request) {
+	if !strings.Contains(r.URL.RawQuery, "apikey=") || strings.HasPrefix(r.URL.Path, "/realtime/v1/") {
+		return
+	}
+	var kept []string
+	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if !strings.HasPrefix(part, "apikey=") {
+			kept = append(kept, part)
+		}
+	}
+	r.URL.RawQuery = strings.Join(kept, "&")
+}

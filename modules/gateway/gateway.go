@@ -1,0 +1,114 @@
+// Package gateway is the front door: it checks API keys, answers CORS and passes
+// requests and answers on as streams to workers and control, balanced over the
+// healthy ones. In role all the upstream is a handler in the same process.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/module"
+)
+
+// Deps are what the gateway stands on.
+type Deps struct {
+	Log     *slog.Logger
+	Metrics *metrics.Set
+	// Keys finds the keys of a request's project.
+	Keys func(*http.Request) *claims.Keys
+	// Transport is the process's shared one; requests and health checks use it.
+	Transport *http.Transport
+	// Worker and Control serve in this process instead of the URLs of Config. Nil
+	// when the roles are split.
+	Worker, Control http.Handler
+	// Version is shown at /.
+	Version string
+}
+
+// Module is the gateway.
+type Module struct {
+	module.Base
+	cfg     Config
+	deps    Deps
+	proxies httpx.Proxies
+	origins origins
+	worker  *group
+	control *group
+	live    *live
+}
+
+// New returns the gateway. It fails on settings that Config.Validate refuses and
+// when there is no worker, neither in process nor by URL.
+func New(cfg Config, deps Deps) (*Module, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	if deps.Worker == nil && len(cfg.Workers) == 0 {
+		return nil, errors.New("gateway: WORKER_UPSTREAM_URLS is not set")
+	}
+	proxies, err := httpx.ParseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: TRUSTED_PROXIES: %w", err)
+	}
+	var controls []string
+	if cfg.Control != "" {
+		controls = []string{cfg.Control}
+	}
+	m := &Module{cfg: cfg, deps: deps, proxies: proxies, origins: newOrigins(cfg.AllowedOrigins), live: newLive()}
+	m.worker = newGroup("worker", cfg.Workers, deps.Worker, cfg, deps)
+	m.control = newGroup("control", controls, deps.Control, cfg, deps)
+	return m, nil
+}
+
+// Name is "gateway".
+func (m *Module) Name() string { return "gateway" }
+
+// ErrorShape is the platform's dialect, but for refused API keys: those answers
+// have the members message and hint, as hosted Supabase's gateway writes them.
+func (m *Module) ErrorShape() apierr.Shape {
+	return func(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
+		if e.Code != codeAPIKey {
+			return apierr.Platform(r, e, h)
+		}
+		return e.Status, struct {
+			Message string `json:"message"`
+			Hint    string `json:"hint,omitempty"`
+		}{e.Message, e.Hint}
+	}
+}
+
+// Start begins the health checks.
+func (m *Module) Start(context.Context) error {
+	m.worker.pool.start()
+	m.control.pool.start()
+	return nil
+}
+
+// Stop closes upgraded connections, waits for the requests under way until ctx
+// ends, and ends the health checks.
+func (m *Module) Stop(ctx context.Context) error {
+	err := m.live.drain(ctx)
+	m.worker.pool.stop()
+	m.control.pool.stop()
+	if err != nil {
+		return fmt.Errorf("gateway: requests still under way: %w", err)
+	}
+	return nil
+}
+
+// Ready is nil once a worker has been seen healthy. It stays so: a gateway
+// without workers still answers better than no gateway.
+func (m *Module) Ready(context.Context) error {
+	if m.worker.local == nil && !m.worker.pool.seenHealthy() {
+		return errors.New("no worker has answered a health check yet")
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// dropHopHeaders removes what concerns only the connection that the request came
+// on (RFC 9110, section 7.6.1), with the headers that Connection names. It runs
+// before any header is set here, so that a client cannot have ours removed.
+func dropHopHeaders(h http.Header) {
+	upgrade := ""
+	for _, value := range h["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); strings.EqualFold(name, "upgrade") {
+				upgrade = h.Get("Upgrade")
+			}
+			if name != "" && !strings.EqualFold(name, "te") {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Transfer-Encoding", "Upgrade"} {
+		delete(h, name)
+	}
+	if te := h.Get("Te"); te != "" && !strings.EqualFold(te, "trailers") {
+		delete(h, "Te")
+	}
+	if upgrade != "" {
+		h.Set("Connection", "Upgrade")
+		h.Set("Upgrade", upgrade)
+	}
+}
+
+// setForwarded says how the request reached madbase. What the client claims of
+// it counts only when the client is a trusted proxy.
+func (m *Module) setForwarded(r *http.Request) {
+	h := r.Header
+	trusted := m.proxies.Trusts(r)
+	if !trusted {
+		for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix"} {
+			delete(h, name)
+		}
+	}
+	delete(h, "Forwarded") // the X- headers say the same
+	setUnlessEmpty(h, "X-Real-Ip", m.proxies.ClientIP(r))
+	if peer, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		h.Set("X-Forwarded-For", strings.Join(append(h["X-Forwarded-For"], peer), ", "))
+	}
+	if h.Get("X-Forwarded-Proto") == "" {
+		h.Set("X-Forwarded-Proto", scheme(r))
+	}
+	if h.Get("X-Forwarded-Host") == "" {
+		h.Set("X-Forwarded-Host", r.Host)
+		if _, port, err := net.SplitHostPort(r.Host); err == nil && h.Get("X-Forwarded-Port") == "" {
+			h.Set("X-Forwarded-Port", port)
+		}
+	}
+}
+
+func setUnlessEmpty(h http.Header, name, value string) {
+	if value == "" {
+		h.Del(name)
+		return
+	}
+	h.Set(name, value)
+}
+
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// inject names the gateway's span as the parent of the worker's. Without tracing
+// the caller's traceparent passes as it is.
+func inject(r *http.Request) {
+	propagation.TraceContext{}.Inject(r.Context(), propagation.HeaderCarrier(r.Header))
+}
