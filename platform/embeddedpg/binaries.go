@@ -1,6 +1,7 @@
 package embeddedpg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (c *Cluster) chooseBinaries(ctx context.Context) (binaries, error) {
 	if err != nil {
 		return binaries{}, err
 	}
-	found := c.findBinaries(ctx)
+	found, unusable := c.findBinaries(ctx)
 	best := binaries{}
 	for _, b := range found {
 		if (want == 0 && b.major >= oldestMajor && b.major > best.major) || (want != 0 && b.major == want && best.major == 0) {
@@ -56,14 +57,11 @@ func (c *Cluster) chooseBinaries(ctx context.Context) (binaries, error) {
 	if c.cfg.BinDir == "" && (want == 0 || want == c.dist.major) {
 		return c.download(ctx)
 	}
-	have := "none"
-	if len(found) > 0 {
-		var list []string
-		for _, b := range found {
-			list = append(list, fmt.Sprintf("%d (%s)", b.major, b.dir))
-		}
-		have = strings.Join(list, ", ")
+	list := unusable
+	for _, b := range found {
+		list = append(list, fmt.Sprintf("%d (%s)", b.major, b.dir))
 	}
+	have := cmp.Or(strings.Join(list, ", "), "none")
 	if want != 0 {
 		return binaries{}, fmt.Errorf("embeddedpg: %w: %s was made by PostgreSQL %d and opens with no other version; found: %s; install PostgreSQL %d or name its folder in MADBASE_PG_BIN",
 			ErrNoBinaries, c.place.pgdata(), want, have, want)
@@ -95,8 +93,8 @@ func dataVersion(pgdata string) (int, error) {
 	return 0, nil
 }
 
-// findBinaries lists the usable folders in the order of preference.
-func (c *Cluster) findBinaries(ctx context.Context) []binaries {
+// findBinaries lists the usable folders in the order of preference, and what is wrong with the others.
+func (c *Cluster) findBinaries(ctx context.Context) (found []binaries, unusable []string) {
 	var dirs []string
 	if c.cfg.BinDir != "" {
 		dirs = append(dirs, c.cfg.BinDir)
@@ -113,37 +111,39 @@ func (c *Cluster) findBinaries(ctx context.Context) []binaries {
 			dirs = append(dirs, matches...)
 		}
 	}
-	var found []binaries
 	seen := map[string]bool{}
 	for _, dir := range dirs {
 		if seen[dir] {
 			continue
 		}
 		seen[dir] = true
-		if b, err := inspect(ctx, dir); err == nil {
+		if b, err := c.inspect(ctx, dir); err == nil {
 			found = append(found, b)
 		} else {
-			c.log.Debug("not using PostgreSQL binaries", "dir", dir, "cause", err)
+			unusable = append(unusable, fmt.Sprintf("unusable (%s: %v)", dir, err))
 		}
 	}
-	return found
+	return found, unusable
 }
 
 var versionLine = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
-// inspect asks the binaries in dir for their version.
-func inspect(ctx context.Context, dir string) (binaries, error) {
+// inspect asks the binaries in dir for their version, as the user that is to run them: root may reach what that user cannot.
+func (c *Cluster) inspect(ctx context.Context, dir string) (binaries, error) {
 	if _, err := exec.LookPath(filepath.Join(dir, "initdb")); err != nil {
 		return binaries{}, err
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(dir, "postgres"), "--version").Output()
-	if err != nil {
-		return binaries{}, err
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "postgres"), "--version")
+	c.prepare(cmd)
+	var out tail
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := runToEnd(cmd); err != nil {
+		return binaries{}, fmt.Errorf("%w %s", err, &out)
 	}
-	m := versionLine.FindSubmatch(out)
+	m := versionLine.FindStringSubmatch(out.String())
 	if m == nil {
-		return binaries{}, fmt.Errorf("unknown version %q", out)
+		return binaries{}, fmt.Errorf("unknown version %q", &out)
 	}
-	major, err := strconv.Atoi(string(m[1]))
+	major, err := strconv.Atoi(m[1])
 	return binaries{dir: dir, major: major}, err
 }

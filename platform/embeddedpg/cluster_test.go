@@ -265,3 +265,27 @@ func TestValidateNamesEveryVariable(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 }
+
+// Binaries that postgres' user cannot run are not chosen, and the reason is told where they were asked for.
+func TestUnusableBinaries(t *testing.T) {
+	t.Parallel()
+	cfg := anyPort
+	cfg.BinDir = t.TempDir()
+	for _, name := range []string{"initdb", "postgres"} {
+		if err := os.WriteFile(filepath.Join(cfg.BinDir, name), []byte("#!/bin/sh\necho 'postgres (PostgreSQL) 9.6'; exit 3\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _ := newCluster(t, cfg, dataDir(t))
+	err := c.Start(t.Context())
+	if !errors.Is(err, embeddedpg.ErrNoBinaries) || !strings.Contains(err.Error(), cfg.BinDir+": ") {
+		t.Errorf("start: %v", err)
+	}
+	if err := os.Chmod(filepath.Dir(cfg.BinDir), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	c, _ = newCluster(t, cfg, dataDir(t))
+	if err := c.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("start: %v", err)
+	}
+}

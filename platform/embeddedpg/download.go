@@ -94,7 +94,7 @@ func (c *Cluster) download(ctx context.Context) (binaries, error) {
 	if err := errors.Join(os.Chmod(parent, 0o755), os.Rename(unpacked, dir), syncDir(parent)); err != nil {
 		return binaries{}, fmt.Errorf("embeddedpg: unpack PostgreSQL: %w", err)
 	}
-	if _, err := inspect(ctx, have.dir); err != nil {
+	if _, err := c.inspect(ctx, have.dir); err != nil {
 		return binaries{}, fmt.Errorf("embeddedpg: the downloaded PostgreSQL does not run here (it needs glibc 2.27 or newer): %w; %s", err, installHint)
 	}
 	return have, nil

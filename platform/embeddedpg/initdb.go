@@ -116,13 +116,7 @@ func (c *Cluster) runInitdb(ctx context.Context, dir string) error {
 	c.prepare(cmd)
 	var out tail
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = 5 * time.Second
-	p, err := spawn(cmd)
-	if err == nil {
-		<-p.exited
-		err = p.err
-	}
-	if err != nil {
+	if err := runToEnd(cmd); err != nil {
 		return fmt.Errorf("embeddedpg: initdb: %w: %s", errors.Join(err, ctx.Err()), &out)
 	}
 	return nil

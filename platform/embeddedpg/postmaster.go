@@ -41,11 +41,22 @@ func spawn(cmd *exec.Cmd) (*process, error) {
 	return p, <-started
 }
 
+// runToEnd runs a short-lived program of PostgreSQL's.
+func runToEnd(cmd *exec.Cmd) error {
+	cmd.WaitDelay = 5 * time.Second
+	p, err := spawn(cmd)
+	if err != nil {
+		return err
+	}
+	<-p.exited
+	return p.err
+}
+
 // prepare gives a PostgreSQL program its user, folder and an environment without PG* variables. LC_ALL keeps its messages parseable and,
 // on macOS, keeps the system from starting threads in it.
 func (c *Cluster) prepare(cmd *exec.Cmd) {
 	cmd.Dir = c.place.state
-	cmd.Env = []string{"LC_ALL=C", "PATH=" + c.bin.dir + ":/usr/bin:/bin"}
+	cmd.Env = []string{"LC_ALL=C", "PATH=" + filepath.Dir(cmd.Path) + ":/usr/bin:/bin"}
 	cmd.SysProcAttr = c.place.owner.procAttr()
 }
 

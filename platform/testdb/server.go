@@ -59,16 +59,25 @@ func Start(ctx context.Context) (*Server, error) {
 	if dockerErr == nil {
 		return s, nil
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := binaryCache()
 	if err != nil {
 		return nil, errors.Join(localErr, dockerErr, err)
 	}
-	s, err = startPrivate(ctx, embeddedpg.DistDir(filepath.Join(cache, "madbase-test", "postgres")))
+	s, err = startPrivate(ctx, embeddedpg.DistDir(cache))
 	if err != nil {
 		return nil, errors.Join(localErr, dockerErr, err)
 	}
 	s.Origin = "a private cluster of downloaded binaries"
 	return s, nil
+}
+
+// binaryCache is where downloaded binaries are kept for the next run. Root's own cache would not do: another user has to run them.
+func binaryCache() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/cache/madbase-test", nil
+	}
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "madbase-test", "postgres"), err
 }
 
 func answers(ctx context.Context, url string) error {
