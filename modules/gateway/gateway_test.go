@@ -171,3 +171,75 @@ func eventually(t testing.TB, what string, cond func() bool) {
 		}
 	}
 }
+
+func readAll(t testing.TB, res *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestStopWaitsForRequests(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	w := newWorker(t, func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-release
+		ok(w, r)
+	})
+	d := open(t, config(w.URL))
+	answered := make(chan int, 1)
+	go func() {
+		res := d.do(t, d.request(t, http.MethodPost, "/rest/v1/items", nil))
+		answered <- res.StatusCode
+	}()
+	<-arrived
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := d.Module.Stop(ctx); err == nil {
+		t.Error("stopped with a request under way")
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- d.Module.Stop(context.Background()) }()
+	close(release)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if status := <-answered; status != 200 {
+		t.Error(status)
+	}
+}
+
+// BenchmarkProxyOverhead compares the same small read of the same upstream,
+// direct and through the gateway, in one run.
+func BenchmarkProxyOverhead(b *testing.B) {
+	body := []byte(`[{"id":1,"name":"` + strings.Repeat("x", 200) + `"}]`)
+	w := newWorker(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) })
+	d := open(b, config(w.URL))
+	for name, base := range map[string]string{"direct": w.URL, "proxy": d.URL} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(8)
+			b.RunParallel(func(pb *testing.PB) {
+				r := d.request(b, http.MethodGet, "/", nil)
+				u, err := r.URL.Parse(base + "/rest/v1/items?id=eq.1")
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				r.URL = u
+				for pb.Next() {
+					res, err := d.Client.Do(r)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, res.Body)
+					_ = res.Body.Close()
+				}
+			})
+		})
+	}
+}
