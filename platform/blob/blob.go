@@ -76,8 +76,8 @@ type Info struct {
 }
 
 // Range is a part of an object. An Offset below zero counts from the end: -5 is
-// the last five bytes, or all of a shorter object. Length zero means up to the
-// end; a Length beyond the end is cut.
+// the last five bytes, or all of a shorter object, and Length is ignored. Length
+// zero means up to the end; a Length beyond the end is cut.
 type Range struct {
 	Offset int64
 	Length int64

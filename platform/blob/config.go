@@ -21,8 +21,13 @@ type Config struct {
 	CreateBucket bool          `env:"S3_CREATE_BUCKET" default:"false" doc:"Create the S3 bucket at start when it does not exist." group:"storage"`
 }
 
-// S3 reports whether objects go to S3.
-func (c Config) S3() bool { return c.Endpoint != "" }
+// Driver names the store the settings ask for: "s3" or "fs".
+func (c Config) Driver() string {
+	if c.Endpoint != "" {
+		return "s3"
+	}
+	return "fs"
+}
 
 // Validate returns every fault: the S3 settings come all together or not at
 // all.

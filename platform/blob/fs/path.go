@@ -2,6 +2,8 @@ package fs
 
 import (
 	"strings"
+
+	"github.com/madbase/madbase/platform/blob"
 )
 
 // File names are made so that every key has one, no two keys share one, no name
@@ -71,5 +73,5 @@ func keyOf(path string) (string, bool) {
 			key = append(key, c)
 		}
 	}
-	return string(key), pathOf(string(key)) == path+isFile
+	return string(key), blob.CheckKey(string(key)) == nil && pathOf(string(key)) == path+isFile
 }

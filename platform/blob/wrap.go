@@ -1,0 +1,129 @@
+package blob
+
+import (
+	"context"
+	"io"
+	"iter"
+	"strings"
+)
+
+// Prefix returns the part of s whose keys begin with prefix, which ends in a
+// slash, as a store of its own: what it is asked for and answers with lacks the
+// prefix. It is a Multipart if s is.
+func Prefix(s Store, prefix string) Store {
+	p := prefixed{s, prefix}
+	if m, ok := s.(Multipart); ok {
+		return prefixedMultipart{p, m}
+	}
+	return p
+}
+
+type prefixed struct {
+	store  Store
+	prefix string
+}
+
+// key checks before it joins: with the prefix an empty key would be a valid one.
+func (p prefixed) key(key string) (string, error) { return p.prefix + key, CheckKey(key) }
+
+func (p prefixed) bare(info Info) Info {
+	info.Key = strings.TrimPrefix(info.Key, p.prefix)
+	return info
+}
+
+// Put implements Store.
+func (p prefixed) Put(ctx context.Context, key string, r io.Reader, opts PutOptions) (Info, error) {
+	full, err := p.key(key)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := p.store.Put(ctx, full, r, opts)
+	return p.bare(info), err
+}
+
+// Get implements Store.
+func (p prefixed) Get(ctx context.Context, key string, rng *Range) (io.ReadCloser, Info, error) {
+	full, err := p.key(key)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	r, info, err := p.store.Get(ctx, full, rng)
+	return r, p.bare(info), err
+}
+
+// Stat implements Store.
+func (p prefixed) Stat(ctx context.Context, key string) (Info, error) {
+	full, err := p.key(key)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := p.store.Stat(ctx, full)
+	return p.bare(info), err
+}
+
+// Delete implements Store.
+func (p prefixed) Delete(ctx context.Context, keys ...string) error {
+	full := make([]string, len(keys))
+	for i, key := range keys {
+		var err error
+		if full[i], err = p.key(key); err != nil {
+			return err
+		}
+	}
+	return p.store.Delete(ctx, full...)
+}
+
+// Copy implements Store.
+func (p prefixed) Copy(ctx context.Context, src, dst string) (Info, error) {
+	from, err := p.key(src)
+	if err != nil {
+		return Info{}, err
+	}
+	to, err := p.key(dst)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := p.store.Copy(ctx, from, to)
+	return p.bare(info), err
+}
+
+// List implements Store.
+func (p prefixed) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		for info, err := range p.store.List(ctx, p.prefix+prefix) {
+			if !yield(p.bare(info), err) {
+				return
+			}
+		}
+	}
+}
+
+type prefixedMultipart struct {
+	prefixed
+	multipart Multipart
+}
+
+// CreateMultipart implements Multipart.
+func (p prefixedMultipart) CreateMultipart(ctx context.Context, key string, opts PutOptions) (string, error) {
+	full, err := p.key(key)
+	if err != nil {
+		return "", err
+	}
+	return p.multipart.CreateMultipart(ctx, full, opts)
+}
+
+// UploadPart implements Multipart.
+func (p prefixedMultipart) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (Part, error) {
+	return p.multipart.UploadPart(ctx, p.prefix+key, id, number, r, size)
+}
+
+// CompleteMultipart implements Multipart.
+func (p prefixedMultipart) CompleteMultipart(ctx context.Context, key, id string, parts []Part) (Info, error) {
+	info, err := p.multipart.CompleteMultipart(ctx, p.prefix+key, id, parts)
+	return p.bare(info), err
+}
+
+// AbortMultipart implements Multipart.
+func (p prefixedMultipart) AbortMultipart(ctx context.Context, key, id string) error {
+	return p.multipart.AbortMultipart(ctx, p.prefix+key, id)
+}
