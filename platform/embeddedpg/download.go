@@ -90,8 +90,12 @@ func (c *Cluster) download(ctx context.Context) (binaries, error) {
 	if err := unpack(archive, unpacked); err != nil {
 		return binaries{}, fmt.Errorf("embeddedpg: unpack PostgreSQL: %w", err)
 	}
-	// The postgres user reads these files, whatever madbase's umask is.
-	if err := errors.Join(os.Chmod(parent, 0o755), os.Rename(unpacked, dir), syncDir(parent)); err != nil {
+	// The postgres user reads these files, whatever madbase's umask is. Another process may have been quicker; its files are the same.
+	renameErr := os.Rename(unpacked, dir)
+	if _, err := os.Stat(dir); err == nil {
+		renameErr = nil
+	}
+	if err := errors.Join(renameErr, os.Chmod(parent, 0o755), syncDir(parent)); err != nil {
 		return binaries{}, fmt.Errorf("embeddedpg: unpack PostgreSQL: %w", err)
 	}
 	if _, err := c.inspect(ctx, have.dir); err != nil {
