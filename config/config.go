@@ -14,7 +14,9 @@ package config
 import (
 	"time"
 
+	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/gateway"
+	"github.com/madbase/madbase/modules/storage"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/embeddedpg"
@@ -38,7 +40,9 @@ type Config struct {
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
 	Blob      blob.Config
+	Storage   storage.Config
 	Gateway   gateway.Config
+	Control   control.Config
 }
 
 // The roles that a process can have.
@@ -56,10 +60,9 @@ type Server struct {
 	Listen  string   `env:"LISTEN_ADDR" flag:"listen" doc:"Address to listen on as host:port; by default :8000 for all and proxy, :8001 for control, :8002 for worker." group:"optional"`
 	DataDir string   `env:"MADBASE_DATA_DIR" flag:"data-dir" default:"./.madbase" doc:"Folder that holds what no external service does: the private PostgreSQL, stored files, generated secrets." group:"optional"`
 
-	DatabaseURL   secret.String `env:"DATABASE_URL,DEFAULT_TENANT_DB_URL,PGRST_DB_URI,GOTRUE_DB_DATABASE_URL" doc:"PostgreSQL connection string of the database's owner. With role all it may be empty: a private PostgreSQL in the data folder is used." group:"required"`
-	AdminPassword secret.String `env:"ADMIN_PASSWORD" doc:"Password of the control plane's administrator; empty leaves the control plane's protected routes closed." group:"optional"`
-	PublicURL     string        `env:"MADBASE_PUBLIC_URL,API_EXTERNAL_URL,GOTRUE_API_EXTERNAL_URL" doc:"Address under which clients reach madbase, as in links that it sends; by default http://localhost with the front door's port." group:"optional"`
-	DropIn        bool          `env:"MADBASE_DROP_IN" doc:"Serve exactly one module at the root of the address, on a database that madbase neither migrates nor gives roles to. On when PGRST_DB_URI or GOTRUE_DB_DATABASE_URL names the database." group:"optional"`
+	DatabaseURL secret.String `env:"DATABASE_URL,DEFAULT_TENANT_DB_URL,PGRST_DB_URI,GOTRUE_DB_DATABASE_URL" doc:"PostgreSQL connection string of the database's owner. With role all it may be empty: a private PostgreSQL in the data folder is used." group:"required"`
+	PublicURL   string        `env:"MADBASE_PUBLIC_URL,API_EXTERNAL_URL,GOTRUE_API_EXTERNAL_URL" doc:"Address under which clients reach madbase, as in links that it sends; by default http://localhost with the front door's port." group:"optional"`
+	DropIn      bool          `env:"MADBASE_DROP_IN" doc:"Serve exactly one module at the root of the address, on a database that madbase neither migrates nor gives roles to. On when PGRST_DB_URI or GOTRUE_DB_DATABASE_URL names the database." group:"optional"`
 
 	DrainDelay      time.Duration `env:"MADBASE_DRAIN_DELAY" default:"0s" doc:"How long a stopping process still accepts requests while it reports that it is not ready, so that balancers turn away first." group:"optional"`
 	ShutdownTimeout time.Duration `env:"MADBASE_SHUTDOWN_TIMEOUT" default:"30s" doc:"How long requests in flight may take to finish when the process stops." group:"optional"`
