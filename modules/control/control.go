@@ -1,0 +1,76 @@
+// Package control is the control plane of role control: the health of all parts,
+// projects with their keys, and logs. ADMIN_PASSWORD protects it.
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/madbase/madbase/platform/cache"
+	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/secret"
+)
+
+// Part is a part of madbase that the control plane watches.
+type Part struct {
+	// Name is shown: database, redis, storage, worker http://worker-1:8002.
+	Name string
+	// Check answers nil when the part is well. It honours its context's end.
+	Check func(context.Context) error
+}
+
+// Deps are what the control plane stands on.
+type Deps struct {
+	Projects *project.Directory
+	Log      *slog.Logger
+	Limiter  ratelimit.Limiter
+	// Transport is the process's shared one; log queries use it.
+	Transport http.RoundTripper
+	// Parts are what /health checks.
+	Parts []Part
+	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
+	JWTSecret secret.String
+}
+
+// Module is the control plane.
+type Module struct {
+	module.Base
+	cfg      Config
+	deps     Deps
+	proxies  httpx.Proxies
+	loki     *url.URL // nil when there is none
+	sessions sessions
+	// known are the client addresses that recently gave the right password: their
+	// further right ones are not counted as attempts.
+	known  *cache.LRU[string, struct{}]
+	health healthCache
+}
+
+// New returns the control plane. It fails on settings that Config.Validate refuses.
+func New(cfg Config, deps Deps) (*Module, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	m := &Module{cfg: cfg, deps: deps, known: cache.New[string, struct{}](1000)}
+	var err error
+	if m.proxies, err = httpx.ParseProxies(cfg.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("control: MADBASE_CONTROL_TRUSTED_PROXIES: %w", err)
+	}
+	if cfg.LokiURL != "" {
+		if m.loki, err = url.Parse(cfg.LokiURL); err != nil {
+			return nil, fmt.Errorf("control: LOKI_URL: %w", err)
+		}
+	}
+	m.sessions = sessions{key: sessionKey(deps.JWTSecret, cfg.AdminPassword), ttl: cfg.SessionTTL, now: time.Now}
+	return m, nil
+}
+
+// Name is "control".
+func (m *Module) Name() string { return "control" }

@@ -1,0 +1,22 @@
+package control
+
+import "github.com/labstack/echo/v4"
+
+// Routes lists the control plane's routes; guard asks for a session or the password.
+func (m *Module) Routes(g *echo.Group) {
+	g.GET("/health", m.showHealth, noStore)
+	g.POST("/login", m.login, noStore)
+	g.POST("/logout", m.logout, noStore)
+	g.GET("/projects", m.listProjects, noStore, m.guard)
+	g.GET("/projects/:ref", m.showProject, noStore, m.guard)
+	g.GET("/projects/:ref/api-keys", m.listAPIKeys, noStore, m.guard)
+	g.GET("/logs", m.queryLogs, noStore, m.guard)
+}
+
+// noStore keeps answers out of every cache.
+func noStore(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Cache-Control", "no-store")
+		return next(c)
+	}
+}
