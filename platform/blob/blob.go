@@ -105,19 +105,23 @@ func (r *Range) Resolve(size int64) (offset, length int64, err error) {
 // may come in any order, from several processes, over a long time. Part numbers
 // go from 1 to 10000; all parts but the last must have at least MinPart bytes.
 type Multipart interface {
-	// CreateMultipart begins an upload and returns its id. opts.Size is ignored.
-	CreateMultipart(ctx context.Context, key string, opts PutOptions) (uploadID string, err error)
+	// CreateMultipart begins an upload. opts.Size is ignored.
+	CreateMultipart(ctx context.Context, key string, opts PutOptions) (Upload, error)
 	// UploadPart stores part number, in place of an earlier one of that number;
 	// size is its number of bytes, or -1 for a part of at most UnsizedPart that
 	// does not know. ErrNotFound, ErrSize, ErrPart.
-	UploadPart(ctx context.Context, key, uploadID string, number int, r io.Reader, size int64) (Part, error)
+	UploadPart(ctx context.Context, up Upload, number int, r io.Reader, size int64) (Part, error)
 	// CompleteMultipart makes the object of parts, which must be in rising
 	// order and as UploadPart returned them. ErrNotFound, ErrPart. Completing
 	// once more gives the same object or ErrNotFound, as the store likes.
-	CompleteMultipart(ctx context.Context, key, uploadID string, parts []Part) (Info, error)
+	CompleteMultipart(ctx context.Context, up Upload, parts []Part) (Info, error)
 	// AbortMultipart removes an upload; one that is not there is no error.
-	AbortMultipart(ctx context.Context, key, uploadID string) error
+	AbortMultipart(ctx context.Context, up Upload) error
 }
+
+// Upload names a multipart upload: the key of the object to be, and the id that
+// the store gave. Both are needed to go on with it in another process.
+type Upload struct{ Key, ID string }
 
 // Part is one stored part of a multipart upload.
 type Part struct {

@@ -146,33 +146,33 @@ type measuredMultipart struct {
 }
 
 // CreateMultipart implements Multipart.
-func (m measuredMultipart) CreateMultipart(ctx context.Context, key string, opts PutOptions) (string, error) {
+func (m measuredMultipart) CreateMultipart(ctx context.Context, key string, opts PutOptions) (Upload, error) {
 	begin := time.Now()
-	id, err := m.multipart.CreateMultipart(ctx, key, opts)
+	up, err := m.multipart.CreateMultipart(ctx, key, opts)
 	m.meters.done("create_multipart", begin, 0, err)
-	return id, err
+	return up, err
 }
 
 // UploadPart implements Multipart.
-func (m measuredMultipart) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (Part, error) {
+func (m measuredMultipart) UploadPart(ctx context.Context, up Upload, number int, r io.Reader, size int64) (Part, error) {
 	begin := time.Now()
-	part, err := m.multipart.UploadPart(ctx, key, id, number, r, size)
+	part, err := m.multipart.UploadPart(ctx, up, number, r, size)
 	m.meters.done("upload_part", begin, part.Size, err)
 	return part, err
 }
 
 // CompleteMultipart implements Multipart.
-func (m measuredMultipart) CompleteMultipart(ctx context.Context, key, id string, parts []Part) (Info, error) {
+func (m measuredMultipart) CompleteMultipart(ctx context.Context, up Upload, parts []Part) (Info, error) {
 	begin := time.Now()
-	info, err := m.multipart.CompleteMultipart(ctx, key, id, parts)
+	info, err := m.multipart.CompleteMultipart(ctx, up, parts)
 	m.meters.done("complete_multipart", begin, 0, err)
 	return info, err
 }
 
 // AbortMultipart implements Multipart.
-func (m measuredMultipart) AbortMultipart(ctx context.Context, key, id string) error {
+func (m measuredMultipart) AbortMultipart(ctx context.Context, up Upload) error {
 	begin := time.Now()
-	err := m.multipart.AbortMultipart(ctx, key, id)
+	err := m.multipart.AbortMultipart(ctx, up)
 	m.meters.done("abort_multipart", begin, 0, err)
 	return err
 }

@@ -104,26 +104,30 @@ type prefixedMultipart struct {
 }
 
 // CreateMultipart implements Multipart.
-func (p prefixedMultipart) CreateMultipart(ctx context.Context, key string, opts PutOptions) (string, error) {
+func (p prefixedMultipart) CreateMultipart(ctx context.Context, key string, opts PutOptions) (Upload, error) {
 	full, err := p.key(key)
 	if err != nil {
-		return "", err
+		return Upload{}, err
 	}
-	return p.multipart.CreateMultipart(ctx, full, opts)
+	up, err := p.multipart.CreateMultipart(ctx, full, opts)
+	up.Key = strings.TrimPrefix(up.Key, p.prefix)
+	return up, err
 }
 
+func (p prefixedMultipart) full(up Upload) Upload { return Upload{Key: p.prefix + up.Key, ID: up.ID} }
+
 // UploadPart implements Multipart.
-func (p prefixedMultipart) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (Part, error) {
-	return p.multipart.UploadPart(ctx, p.prefix+key, id, number, r, size)
+func (p prefixedMultipart) UploadPart(ctx context.Context, up Upload, number int, r io.Reader, size int64) (Part, error) {
+	return p.multipart.UploadPart(ctx, p.full(up), number, r, size)
 }
 
 // CompleteMultipart implements Multipart.
-func (p prefixedMultipart) CompleteMultipart(ctx context.Context, key, id string, parts []Part) (Info, error) {
-	info, err := p.multipart.CompleteMultipart(ctx, p.prefix+key, id, parts)
+func (p prefixedMultipart) CompleteMultipart(ctx context.Context, up Upload, parts []Part) (Info, error) {
+	info, err := p.multipart.CompleteMultipart(ctx, p.full(up), parts)
 	return p.bare(info), err
 }
 
 // AbortMultipart implements Multipart.
-func (p prefixedMultipart) AbortMultipart(ctx context.Context, key, id string) error {
-	return p.multipart.AbortMultipart(ctx, p.prefix+key, id)
+func (p prefixedMultipart) AbortMultipart(ctx context.Context, up Upload) error {
+	return p.multipart.AbortMultipart(ctx, p.full(up))
 }

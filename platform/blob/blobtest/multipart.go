@@ -19,18 +19,29 @@ func parts(t *testing.T, s blob.Store) blob.Multipart {
 	return m
 }
 
-func begin(t *testing.T, m blob.Multipart, key string) string {
+func begin(t *testing.T, m blob.Multipart, key string) blob.Upload {
 	t.Helper()
-	id, err := m.CreateMultipart(t.Context(), key, blob.PutOptions{ContentType: "text/plain"})
+	up, err := m.CreateMultipart(t.Context(), key, blob.PutOptions{ContentType: "text/plain"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	if up.Key != key || up.ID == "" {
+		t.Errorf("%+v", up)
+	}
+	return up
 }
 
-func upload(t *testing.T, m blob.Multipart, key, id string, number int, data []byte, size int64) blob.Part {
+// sender uploads parts to one upload.
+type sender struct {
+	t  *testing.T
+	m  blob.Multipart
+	up blob.Upload
+}
+
+func (s sender) part(number int, data []byte, size int64) blob.Part {
+	t := s.t
 	t.Helper()
-	p, err := m.UploadPart(t.Context(), key, id, number, bytes.NewReader(data), size)
+	p, err := s.m.UploadPart(t.Context(), s.up, number, bytes.NewReader(data), size)
 	if err != nil {
 		t.Fatalf("part %d: %v", number, err)
 	}
@@ -43,17 +54,18 @@ func upload(t *testing.T, m blob.Multipart, key, id string, number int, data []b
 func multipart(t *testing.T, s blob.Store) {
 	m := parts(t, s)
 	const key = "up/löad"
-	id := begin(t, m, key)
+	up := begin(t, m, key)
+	send := sender{t, m, up}
 	one, two := bytes.Repeat([]byte("1"), blob.MinPart), bytes.Repeat([]byte("2"), blob.MinPart+3)
 	// Any order, one sent twice, one of unknown size, numbers with a gap.
-	last := upload(t, m, key, id, 9, []byte("end"), 3)
-	upload(t, m, key, id, 1, two, int64(len(two)))
-	first := upload(t, m, key, id, 1, one, int64(len(one)))
-	middle := upload(t, m, key, id, 2, two, -1)
+	last := send.part(9, []byte("end"), 3)
+	send.part(1, two, int64(len(two)))
+	first := send.part(1, one, int64(len(one)))
+	middle := send.part(2, two, -1)
 	if got := keys(t, s, ""); len(got) != 0 {
 		t.Errorf("an upload that is not complete shows: %q", got)
 	}
-	info, err := m.CompleteMultipart(t.Context(), key, id, []blob.Part{first, middle, last})
+	info, err := m.CompleteMultipart(t.Context(), up, []blob.Part{first, middle, last})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,23 +83,23 @@ func multipart(t *testing.T, s blob.Store) {
 
 func multipartRefusals(t *testing.T, s blob.Store) {
 	m := parts(t, s)
-	id := begin(t, m, "k")
-	p := upload(t, m, "k", id, 1, []byte("abc"), 3)
+	up := begin(t, m, "k")
+	p := sender{t, m, up}.part(1, []byte("abc"), 3)
 	ctx := t.Context()
 
-	_, err := m.UploadPart(ctx, "k", "no-such-upload", 1, strings.NewReader("x"), 1)
+	_, err := m.UploadPart(ctx, blob.Upload{Key: "k", ID: "no-such-upload"}, 1, strings.NewReader("x"), 1)
 	isNotFound(t, "part of no upload", err)
-	_, err = m.UploadPart(ctx, "k", "../../x", 1, strings.NewReader("x"), 1)
+	_, err = m.UploadPart(ctx, blob.Upload{Key: "k", ID: "../../x"}, 1, strings.NewReader("x"), 1)
 	isNotFound(t, "part of a path", err)
-	_, err = m.UploadPart(ctx, "other", id, 1, strings.NewReader("x"), 1)
+	_, err = m.UploadPart(ctx, blob.Upload{Key: "other", ID: up.ID}, 1, strings.NewReader("x"), 1)
 	isNotFound(t, "part of another key's upload", err)
-	if _, err = m.UploadPart(ctx, "k", id, 1, strings.NewReader("abc"), 4); !errors.Is(err, blob.ErrSize) {
+	if _, err = m.UploadPart(ctx, up, 1, strings.NewReader("abc"), 4); !errors.Is(err, blob.ErrSize) {
 		t.Errorf("size differs: %v", err)
 	}
-	if _, err = m.UploadPart(ctx, "k", id, 1, &failing{n: 5, err: errReader}, -1); !errors.Is(err, errReader) {
+	if _, err = m.UploadPart(ctx, up, 1, &failing{n: 5, err: errReader}, -1); !errors.Is(err, errReader) {
 		t.Errorf("reader fails: %v", err)
 	}
-	if _, err = m.UploadPart(ctx, "k", id, 0, strings.NewReader("x"), 1); !errors.Is(err, blob.ErrPart) {
+	if _, err = m.UploadPart(ctx, up, 0, strings.NewReader("x"), 1); !errors.Is(err, blob.ErrPart) {
 		t.Errorf("part 0: %v", err)
 	}
 	for name, list := range map[string][]blob.Part{
@@ -96,11 +108,11 @@ func multipartRefusals(t *testing.T, s blob.Store) {
 		"other etag": {{Number: 1, ETag: md5Hex([]byte("zzz"))}},
 		"path":       {{Number: 1, ETag: "../../x"}},
 	} {
-		if _, err := m.CompleteMultipart(ctx, "k", id, list); !errors.Is(err, blob.ErrPart) {
+		if _, err := m.CompleteMultipart(ctx, up, list); !errors.Is(err, blob.ErrPart) {
 			t.Errorf("%s: %v, want ErrPart", name, err)
 		}
 	}
-	if _, err := m.CompleteMultipart(ctx, "k", id, []blob.Part{p}); err != nil {
+	if _, err := m.CompleteMultipart(ctx, up, []blob.Part{p}); err != nil {
 		t.Errorf("after the refusals: %v", err)
 	}
 	if got, _ := read(t, s, "k", nil); got != "abc" {
@@ -110,16 +122,16 @@ func multipartRefusals(t *testing.T, s blob.Store) {
 
 func multipartAbort(t *testing.T, s blob.Store) {
 	m := parts(t, s)
-	id := begin(t, m, "k")
-	p := upload(t, m, "k", id, 1, []byte("abc"), 3)
+	up := begin(t, m, "k")
+	p := sender{t, m, up}.part(1, []byte("abc"), 3)
 	for range 2 {
-		if err := m.AbortMultipart(t.Context(), "k", id); err != nil {
+		if err := m.AbortMultipart(t.Context(), up); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := m.UploadPart(t.Context(), "k", id, 2, strings.NewReader("x"), 1)
+	_, err := m.UploadPart(t.Context(), up, 2, strings.NewReader("x"), 1)
 	isNotFound(t, "part after the abort", err)
-	_, err = m.CompleteMultipart(t.Context(), "k", id, []blob.Part{p})
+	_, err = m.CompleteMultipart(t.Context(), up, []blob.Part{p})
 	isNotFound(t, "completion after the abort", err)
 	if got := keys(t, s, ""); len(got) != 0 {
 		t.Errorf("keys %q", got)

@@ -153,7 +153,7 @@ func TestOpenRemovesOldLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	put(t, s, "old/object", "stays")
-	id, err := s.CreateMultipart(t.Context(), "k", blob.PutOptions{})
+	up, err := s.CreateMultipart(t.Context(), "k", blob.PutOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestOpenRemovesOldLeftovers(t *testing.T) {
 		}
 	}
 	past := time.Now().Add(-30 * 24 * time.Hour)
-	for _, name := range []string{".tmp/stale", ".uploads/" + id, "old", "old/object="} {
+	for _, name := range []string{".tmp/stale", ".uploads/" + up.ID, "old", "old/object="} {
 		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
 			t.Fatal(err)
 		}

@@ -25,12 +25,12 @@ import (
 const keyFile = "key"
 
 // CreateMultipart implements blob.Multipart.
-func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptions) (string, error) {
+func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptions) (blob.Upload, error) {
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return blob.Upload{}, err
 	}
 	if err := blob.CheckKey(key); err != nil {
-		return "", err
+		return blob.Upload{}, err
 	}
 	id := uuid.NewString()
 	folder := path.Join(uploads, id)
@@ -39,22 +39,22 @@ func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptio
 		err = s.publish(temp, path.Join(folder, keyFile))
 	}
 	if err != nil {
-		return "", fmt.Errorf("blob: create upload: %w", err)
+		return blob.Upload{}, fmt.Errorf("blob: create upload: %w", err)
 	}
-	return id, nil
+	return blob.Upload{Key: key, ID: id}, nil
 }
 
-// upload returns the folder of an upload for key.
-func (s *Store) upload(ctx context.Context, key, id string) (string, error) {
+// upload returns the folder of an upload.
+func (s *Store) upload(ctx context.Context, up blob.Upload) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
+	if parsed, err := uuid.Parse(up.ID); err != nil || parsed.String() != up.ID {
 		return "", blob.ErrNotFound
 	}
-	folder := path.Join(uploads, id)
+	folder := path.Join(uploads, up.ID)
 	stored, err := s.root.ReadFile(path.Join(folder, keyFile))
-	if missing(err) || err == nil && string(stored) != key {
+	if missing(err) || err == nil && string(stored) != up.Key {
 		return "", blob.ErrNotFound
 	}
 	if err != nil {
@@ -66,8 +66,8 @@ func (s *Store) upload(ctx context.Context, key, id string) (string, error) {
 func partName(number int, etag string) string { return fmt.Sprintf("%05d-%s", number, etag) }
 
 // UploadPart implements blob.Multipart.
-func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (blob.Part, error) {
-	folder, err := s.upload(ctx, key, id)
+func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io.Reader, size int64) (blob.Part, error) {
+	folder, err := s.upload(ctx, up)
 	if err != nil {
 		return blob.Part{}, err
 	}
@@ -95,8 +95,8 @@ func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io
 }
 
 // CompleteMultipart implements blob.Multipart.
-func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []blob.Part) (blob.Info, error) {
-	folder, err := s.upload(ctx, key, id)
+func (s *Store) CompleteMultipart(ctx context.Context, up blob.Upload, parts []blob.Part) (blob.Info, error) {
+	folder, err := s.upload(ctx, up)
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -110,7 +110,7 @@ func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []b
 	}
 	temp, size, err := s.join(ctx, folder, parts)
 	if err == nil {
-		err = s.publish(temp, pathOf(key))
+		err = s.publish(temp, pathOf(up.Key))
 	}
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob: complete upload: %w", err)
@@ -119,7 +119,7 @@ func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []b
 	// removes it in the end.
 	_ = s.root.RemoveAll(folder)
 	tag := hexes.EncodeToString(sums.Sum(nil)) + "-" + strconv.Itoa(len(parts))
-	return blob.Info{Key: key, Size: size, ETag: tag, Modified: time.Now()}, nil
+	return blob.Info{Key: up.Key, Size: size, ETag: tag, Modified: time.Now()}, nil
 }
 
 // join writes the parts one after the other into a new temporary file. Between
@@ -159,8 +159,8 @@ func (s *Store) appendPart(f *os.File, name string) (int64, error) {
 }
 
 // AbortMultipart implements blob.Multipart.
-func (s *Store) AbortMultipart(ctx context.Context, key, id string) error {
-	folder, err := s.upload(ctx, key, id)
+func (s *Store) AbortMultipart(ctx context.Context, up blob.Upload) error {
+	folder, err := s.upload(ctx, up)
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil
 	}

@@ -17,32 +17,32 @@ type upload struct {
 }
 
 // CreateMultipart implements blob.Multipart.
-func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptions) (string, error) {
+func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptions) (blob.Upload, error) {
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return blob.Upload{}, err
 	}
 	if err := blob.CheckKey(key); err != nil {
-		return "", err
+		return blob.Upload{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nextID++
 	id := strconv.Itoa(s.nextID)
 	s.uploads[id] = &upload{key: key, parts: make(map[int][]byte)}
-	return id, nil
+	return blob.Upload{Key: key, ID: id}, nil
 }
 
 // UploadPart implements blob.Multipart.
-func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (blob.Part, error) {
+func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io.Reader, size int64) (blob.Part, error) {
 	data, err := io.ReadAll(blob.Checked(ctx, r, size))
 	if err != nil {
 		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, ok := s.uploads[id]
+	u, ok := s.uploads[up.ID]
 	switch {
-	case !ok || u.key != key:
+	case !ok || u.key != up.Key:
 		return blob.Part{}, blob.ErrNotFound
 	case number < 1 || number > 10000:
 		return blob.Part{}, blob.ErrPart
@@ -52,22 +52,22 @@ func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io
 }
 
 // CompleteMultipart implements blob.Multipart.
-func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []blob.Part) (blob.Info, error) {
+func (s *Store) CompleteMultipart(ctx context.Context, up blob.Upload, parts []blob.Part) (blob.Info, error) {
 	if err := ctx.Err(); err != nil {
 		return blob.Info{}, err
 	}
-	data, tag, err := s.assemble(key, id, parts)
+	data, tag, err := s.assemble(up, parts)
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return s.store(key, data, tag), nil
+	return s.store(up.Key, data, tag), nil
 }
 
-func (s *Store) assemble(key, id string, parts []blob.Part) (data []byte, tag string, err error) {
+func (s *Store) assemble(up blob.Upload, parts []blob.Part) (data []byte, tag string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, ok := s.uploads[id]
-	if !ok || u.key != key {
+	u, ok := s.uploads[up.ID]
+	if !ok || u.key != up.Key {
 		return nil, "", blob.ErrNotFound
 	}
 	sums := md5.New()
@@ -85,19 +85,19 @@ func (s *Store) assemble(key, id string, parts []blob.Part) (data []byte, tag st
 	if last == 0 {
 		return nil, "", blob.ErrPart
 	}
-	delete(s.uploads, id)
+	delete(s.uploads, up.ID)
 	return data, hex.EncodeToString(sums.Sum(nil)) + "-" + strconv.Itoa(len(parts)), nil
 }
 
 // AbortMultipart implements blob.Multipart.
-func (s *Store) AbortMultipart(ctx context.Context, key, id string) error {
+func (s *Store) AbortMultipart(ctx context.Context, up blob.Upload) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u, ok := s.uploads[id]; ok && u.key == key {
-		delete(s.uploads, id)
+	if u, ok := s.uploads[up.ID]; ok && u.key == up.Key {
+		delete(s.uploads, up.ID)
 	}
 	return nil
 }

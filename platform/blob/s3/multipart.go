@@ -15,28 +15,25 @@ import (
 	"github.com/madbase/madbase/platform/blob"
 )
 
-// upload names a multipart upload.
-type upload struct{ key, id string }
-
 // CreateMultipart implements blob.Multipart.
-func (s *Store) CreateMultipart(ctx context.Context, key string, opts blob.PutOptions) (string, error) {
+func (s *Store) CreateMultipart(ctx context.Context, key string, opts blob.PutOptions) (blob.Upload, error) {
 	if err := blob.CheckKey(key); err != nil {
-		return "", err
+		return blob.Upload{}, err
 	}
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: s.bucket, Key: &key, ContentType: typeOf(opts),
 	})
 	if err != nil {
-		return "", fault(ctx, "create upload", err)
+		return blob.Upload{}, fault(ctx, "create upload", err)
 	}
-	return aws.ToString(out.UploadId), nil
+	return blob.Upload{Key: key, ID: aws.ToString(out.UploadId)}, nil
 }
 
 // UploadPart implements blob.Multipart. A part beyond UnsizedPart is passed
 // through without a hash of its body in the signature, which could only be
 // known at its end; S3's own MD5 of it comes back as the ETag.
-func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io.Reader, size int64) (blob.Part, error) {
-	if err := blob.CheckKey(key); err != nil {
+func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io.Reader, size int64) (blob.Part, error) {
+	if err := blob.CheckKey(up.Key); err != nil {
 		return blob.Part{}, err
 	}
 	if number < 1 || number > maxParts {
@@ -44,7 +41,7 @@ func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io
 	}
 	r = blob.Checked(ctx, r, size)
 	if size > partSize {
-		return s.passPart(ctx, upload{key, id}, blob.Part{Number: number, Size: size}, r)
+		return s.passPart(ctx, up, blob.Part{Number: number, Size: size}, r)
 	}
 	buffer := s.buffer(size)
 	defer s.release(buffer)
@@ -59,16 +56,16 @@ func (s *Store) UploadPart(ctx context.Context, key, id string, number int, r io
 	if err != nil {
 		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
 	}
-	etag, err := s.sendPart(ctx, upload{key, id}, number, (*buffer)[:n])
+	etag, err := s.sendPart(ctx, up, number, (*buffer)[:n])
 	if err != nil {
 		return blob.Part{}, err
 	}
 	return blob.Part{Number: number, Size: int64(n), ETag: etag}, nil
 }
 
-func (s *Store) sendPart(ctx context.Context, up upload, number int, data []byte) (etag string, err error) {
+func (s *Store) sendPart(ctx context.Context, up blob.Upload, number int, data []byte) (etag string, err error) {
 	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: s.bucket, Key: &up.key, UploadId: &up.id, PartNumber: aws.Int32(int32(number)),
+		Bucket: s.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: aws.Int32(int32(number)),
 		Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
 	})
 	if err != nil {
@@ -77,10 +74,10 @@ func (s *Store) sendPart(ctx context.Context, up upload, number int, data []byte
 	return bare(out.ETag), nil
 }
 
-func (s *Store) passPart(ctx context.Context, up upload, part blob.Part, r io.Reader) (blob.Part, error) {
+func (s *Store) passPart(ctx context.Context, up blob.Upload, part blob.Part, r io.Reader) (blob.Part, error) {
 	remembered := &remember{r: r}
 	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: s.bucket, Key: &up.key, UploadId: &up.id, PartNumber: aws.Int32(int32(part.Number)),
+		Bucket: s.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: aws.Int32(int32(part.Number)),
 		Body: remembered, ContentLength: &part.Size,
 	}, s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware))
 	if remembered.err != nil {
@@ -108,8 +105,8 @@ func (r *remember) Read(p []byte) (int, error) {
 }
 
 // CompleteMultipart implements blob.Multipart.
-func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []blob.Part) (blob.Info, error) {
-	if err := blob.CheckKey(key); err != nil {
+func (s *Store) CompleteMultipart(ctx context.Context, up blob.Upload, parts []blob.Part) (blob.Info, error) {
+	if err := blob.CheckKey(up.Key); err != nil {
 		return blob.Info{}, err
 	}
 	for i := range parts {
@@ -120,18 +117,18 @@ func (s *Store) CompleteMultipart(ctx context.Context, key, id string, parts []b
 	if len(parts) == 0 {
 		return blob.Info{}, blob.ErrPart
 	}
-	return s.complete(ctx, key, id, parts)
+	return s.complete(ctx, up, parts)
 }
 
-func (s *Store) complete(ctx context.Context, key, id string, parts []blob.Part) (blob.Info, error) {
-	info := blob.Info{Key: key, Modified: time.Now()}
+func (s *Store) complete(ctx context.Context, up blob.Upload, parts []blob.Part) (blob.Info, error) {
+	info := blob.Info{Key: up.Key, Modified: time.Now()}
 	done := make([]types.CompletedPart, len(parts))
 	for i := range parts {
 		done[i] = types.CompletedPart{PartNumber: aws.Int32(int32(parts[i].Number)), ETag: &parts[i].ETag}
 		info.Size += parts[i].Size
 	}
 	out, err := s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: s.bucket, Key: &key, UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+		Bucket: s.bucket, Key: &up.Key, UploadId: &up.ID, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
 	if err != nil {
 		return blob.Info{}, fault(ctx, "complete upload", err)
@@ -141,11 +138,11 @@ func (s *Store) complete(ctx context.Context, key, id string, parts []blob.Part)
 }
 
 // AbortMultipart implements blob.Multipart.
-func (s *Store) AbortMultipart(ctx context.Context, key, id string) error {
-	if err := blob.CheckKey(key); err != nil {
+func (s *Store) AbortMultipart(ctx context.Context, up blob.Upload) error {
+	if err := blob.CheckKey(up.Key); err != nil {
 		return err
 	}
-	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: s.bucket, Key: &key, UploadId: &id})
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: s.bucket, Key: &up.Key, UploadId: &up.ID})
 	if translate(err) == blob.ErrNotFound { //nolint:errorlint // translate returns the sentinel itself
 		return nil
 	}
@@ -155,7 +152,7 @@ func (s *Store) AbortMultipart(ctx context.Context, key, id string) error {
 // copyParts copies an object that is too large for one request; info describes
 // it under its new key.
 func (s *Store) copyParts(ctx context.Context, src string, info blob.Info) (blob.Info, error) {
-	id, err := s.CreateMultipart(ctx, info.Key, blob.PutOptions{})
+	up, err := s.CreateMultipart(ctx, info.Key, blob.PutOptions{})
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -164,7 +161,7 @@ func (s *Store) copyParts(ctx context.Context, src string, info blob.Info) (blob
 		part := blob.Part{Number: len(parts) + 1, Size: min(s.copyPart, info.Size-at)}
 		var out *s3.UploadPartCopyOutput
 		out, err = s.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
-			Bucket: s.bucket, Key: &info.Key, UploadId: &id, PartNumber: aws.Int32(int32(part.Number)),
+			Bucket: s.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: aws.Int32(int32(part.Number)),
 			CopySource: s.source(src), CopySourceRange: aws.String(rangeHeader(blob.Range{Offset: at, Length: part.Size})),
 		})
 		if err == nil && out.CopyPartResult != nil {
@@ -173,10 +170,10 @@ func (s *Store) copyParts(ctx context.Context, src string, info blob.Info) (blob
 		parts = append(parts, part)
 	}
 	if err == nil {
-		info, err = s.complete(ctx, info.Key, id, parts)
+		info, err = s.complete(ctx, up, parts)
 	}
 	if err != nil {
-		s.abandon(ctx, info.Key, id)
+		s.abandon(ctx, up)
 		return blob.Info{}, fault(ctx, "copy", err)
 	}
 	return info, nil

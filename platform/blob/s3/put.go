@@ -100,18 +100,18 @@ type stream struct {
 
 // putParts sends a stream as a multipart upload, which it aborts on an error.
 func (s *Store) putParts(ctx context.Context, key string, st stream) (blob.Info, error) {
-	id, err := s.CreateMultipart(ctx, key, st.opts)
+	up, err := s.CreateMultipart(ctx, key, st.opts)
 	if err != nil {
 		s.release(st.first)
 		return blob.Info{}, err
 	}
-	size, parts, err := s.sendParts(ctx, key, id, st)
+	size, parts, err := s.sendParts(ctx, up, st)
 	var info blob.Info
 	if err == nil {
-		info, err = s.complete(ctx, key, id, parts)
+		info, err = s.complete(ctx, up, parts)
 	}
 	if err != nil {
-		s.abandon(ctx, key, id)
+		s.abandon(ctx, up)
 		return blob.Info{}, fmt.Errorf("blob: put: %w", err)
 	}
 	info.Size = size
@@ -119,16 +119,24 @@ func (s *Store) putParts(ctx context.Context, key string, st stream) (blob.Info,
 }
 
 // abandon aborts an upload even when ctx has ended: its parts cost space.
-func (s *Store) abandon(ctx context.Context, key, id string) {
+func (s *Store) abandon(ctx context.Context, up blob.Upload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	_ = s.AbortMultipart(ctx, key, id) // the error to report is the one that led here
+	_ = s.AbortMultipart(ctx, up) // the error to report is the one that led here
 }
 
-// sendParts fills one buffer while the one before is on its way.
-func (s *Store) sendParts(ctx context.Context, key, id string, st stream) (size int64, parts []blob.Part, err error) {
+// sendParts fills one buffer while the one before is on its way, and takes turns
+// between these two.
+func (s *Store) sendParts(ctx context.Context, up blob.Upload, st stream) (size int64, parts []blob.Part, err error) {
 	group, sending := errgroup.WithContext(ctx)
 	group.SetLimit(1)
+	free := make(chan *[]byte, 2)
+	defer func() {
+		close(free)
+		for b := range free {
+			s.release(b)
+		}
+	}()
 	var sent []*blob.Part // filled in as the parts arrive
 	buffer, n, end := st.first, len(*st.first), false
 	for {
@@ -137,8 +145,8 @@ func (s *Store) sendParts(ctx context.Context, key, id string, st stream) (size 
 		size += part.Size
 		body := buffer
 		group.Go(func() (err error) { // waits until the part before is sent
-			defer s.release(body)
-			part.ETag, err = s.sendPart(sending, upload{key, id}, part.Number, (*body)[:part.Size])
+			defer func() { free <- body }()
+			part.ETag, err = s.sendPart(sending, up, part.Number, (*body)[:part.Size])
 			return err
 		})
 		if end || sending.Err() != nil {
@@ -148,7 +156,11 @@ func (s *Store) sendParts(ctx context.Context, key, id string, st stream) (size 
 			err = errors.New("the stream has more bytes than S3 takes in parts of this size")
 			break
 		}
-		buffer = s.buffer(max(st.opts.Size, smallSize+1))
+		select {
+		case buffer = <-free:
+		default:
+			buffer = s.buffer(max(st.opts.Size, smallSize+1))
+		}
 		if n, end, err = fill(st.r, *buffer); err != nil || n == 0 {
 			s.release(buffer)
 			break

@@ -83,22 +83,22 @@ func TestLargePartPassesThrough(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	const n = blob.UnsizedPart + 5
-	id, err := s.CreateMultipart(t.Context(), "k", blob.PutOptions{})
+	up, err := s.CreateMultipart(t.Context(), "k", blob.PutOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, sum := blobtest.Pattern(n)
-	p, err := s.UploadPart(t.Context(), "k", id, 1, r, n)
+	p, err := s.UploadPart(t.Context(), up, 1, r, n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.ETag != sum() || p.Size != n {
 		t.Errorf("%+v", p)
 	}
-	if _, err := s.UploadPart(t.Context(), "k", id, 2, bytes.NewReader(make([]byte, n)), -1); err == nil {
+	if _, err := s.UploadPart(t.Context(), up, 2, bytes.NewReader(make([]byte, n)), -1); err == nil {
 		t.Error("a part of unknown size was held in memory beyond the limit")
 	}
-	if info, err := s.CompleteMultipart(t.Context(), "k", id, []blob.Part{p}); err != nil || info.Size != n {
+	if info, err := s.CompleteMultipart(t.Context(), up, []blob.Part{p}); err != nil || info.Size != n {
 		t.Errorf("%+v, %v", info, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/madbase/madbase/platform/redisx"
 	"github.com/madbase/madbase/platform/secret"
+	"github.com/madbase/madbase/platform/testkit"
 )
 
 // Server is a Redis on a loopback port that stays the same over Stop and Start.
@@ -35,7 +36,8 @@ func Both(t *testing.T, test func(t *testing.T, s *Server)) {
 	t.Run("redis", func(t *testing.T) {
 		path, err := exec.LookPath("redis-server")
 		if err != nil {
-			t.Skip("no redis-server on PATH")
+			testkit.Redis(t) // says what is missing, and fails where that must not be
+			t.Skip("no redis-server on PATH to be taken away and brought back")
 		}
 		test(t, begin(t, &Server{path: path}))
 	})
@@ -49,7 +51,7 @@ func New(t testing.TB) *Server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Log("no redis-server on PATH: miniredis stands in")
+		testkit.Redis(t) // says what is missing, and fails where that must not be
 		return begin(t, &Server{mini: miniredis.NewMiniRedis()})
 	}
 	return begin(t, &Server{path: path})
