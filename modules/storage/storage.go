@@ -1,0 +1,56 @@
+// Package storage speaks Supabase Storage's REST API: buckets and objects whose
+// rows are in PostgreSQL, where row level security decides, and whose bytes are in
+// a blob store under a new key for every version.
+//
+// The order of writes keeps both in step: bytes first, then the row in a short
+// transaction, then the old version's bytes go. A crash in between leaves bytes
+// that no row names, never a row without bytes. No transaction is open while
+// bytes move.
+package storage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/module"
+)
+
+// Deps are what the module stands on.
+type Deps struct {
+	// Blobs keeps the bytes.
+	Blobs blob.Store
+	Log   *slog.Logger
+}
+
+// Module is object storage's surface.
+type Module struct {
+	module.Base
+
+	cfg   Config
+	blobs blob.Store
+	log   *slog.Logger
+	// prefix is what comes before the module's own paths in a request's path.
+	prefix string
+}
+
+// New returns the module. cfg must be valid.
+func New(cfg Config, deps Deps) *Module {
+	return &Module{cfg: cfg, blobs: deps.Blobs, log: deps.Log}
+}
+
+// Name is "storage".
+func (m *Module) Name() string { return "storage" }
+
+// ErrorShape is the storage dialect of errors.
+func (m *Module) ErrorShape() apierr.Shape { return m.shape }
+
+// Ready asks the blob store.
+func (m *Module) Ready(ctx context.Context) error {
+	if err := blob.Check(ctx, m.blobs); err != nil {
+		return fmt.Errorf("storage: blob store: %w", err)
+	}
+	return nil
+}

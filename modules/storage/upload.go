@@ -1,0 +1,255 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/madbase/madbase/modules/storage/store"
+	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/rls"
+)
+
+// metadata is the column of that name, which lists show as it is.
+type metadata struct {
+	ETag           string `json:"eTag"`
+	Size           int64  `json:"size"`
+	MIMEType       string `json:"mimetype"`
+	CacheControl   string `json:"cacheControl"`
+	LastModified   string `json:"lastModified"`
+	ContentLength  int64  `json:"contentLength"`
+	HTTPStatusCode int    `json:"httpStatusCode"`
+	XRobotsTag     string `json:"xRobotsTag,omitempty"`
+}
+
+// isoTime is how metadata has times.
+const isoTime = "2006-01-02T15:04:05.000Z"
+
+// uploaded is the answer to an upload.
+type uploaded struct {
+	ID  string `json:"Id,omitempty"`
+	Key string `json:"Key"`
+}
+
+func (m *Module) createObject(rq *call) error {
+	return m.upload(rq, uploadAs{owner: rq.owner(), upsert: rq.Request().Header.Get("X-Upsert") == "true", try: rq.do})
+}
+
+func (m *Module) updateObject(rq *call) error {
+	return m.upload(rq, uploadAs{owner: rq.owner(), upsert: true, try: rq.do})
+}
+
+// uploadSigned takes an upload whose token was given out to someone who may upload.
+func (m *Module) uploadSigned(rq *call) error {
+	token, err := rq.verifyURL("upload")
+	if err != nil {
+		return err
+	}
+	as := uploadAs{upsert: token.Upsert, signed: true}
+	if token.Owner != "" {
+		as.owner = &token.Owner
+	}
+	as.try = func(fn func(context.Context, db.Queryer) error) error { return rq.asService(rq.ctx(), fn) }
+	return m.upload(rq, as)
+}
+
+// uploadAs is with whose rights an upload happens.
+type uploadAs struct {
+	owner  *string
+	upsert bool
+	signed bool
+	// try runs a transaction with the rights that decide.
+	try func(func(context.Context, db.Queryer) error) error
+}
+
+// upload asks policies, streams the bytes to the store, and then writes the row.
+func (m *Module) upload(rq *call, as uploadAs) error {
+	bucket, err := store.FindBucket(rq.ctx(), rq.project.DB.Storage, rq.bucket)
+	if err != nil {
+		return noBucket(err)
+	}
+	in, err := readUpload(rq.Request())
+	if err != nil {
+		return err
+	}
+	limit, err := m.admit(rq.key, bucket, in)
+	if err != nil {
+		return err
+	}
+	object := store.NewObject{Bucket: rq.bucket, Name: rq.key, Owner: as.owner, UserMetadata: in.userMetadata}
+	if err := mayWrite(as, object, in.mimeType, in.declared); err != nil {
+		return err
+	}
+	object.Version = uuid.NewString()
+	key, err := blobKey(rq.project.StoragePrefix, rq.bucket, rq.key, object.Version)
+	if err != nil {
+		return errKey(rq.key).Because(err)
+	}
+	info, err := m.blobs.Put(rq.ctx(), key, &limitedReader{r: in.body, left: limit}, blob.PutOptions{Size: in.size, ContentType: in.mimeType})
+	if err != nil {
+		return putError(err)
+	}
+	object.Metadata = in.metadata(info)
+	if object.UserMetadata == nil {
+		object.UserMetadata = []byte("{}")
+	}
+	row, err := m.record(rq, object, as.upsert)
+	if err != nil {
+		return err
+	}
+	answer := uploaded{ID: row.ID, Key: rq.bucket + "/" + rq.key}
+	if as.signed {
+		answer.ID = ""
+	}
+	return httpx.JSON(rq, http.StatusOK, answer)
+}
+
+// admit checks what can be told before the bytes and returns how many there may be.
+func (m *Module) admit(key string, bucket store.Bucket, in *incoming) (limit int64, err error) {
+	if strings.HasSuffix(key, emptyFolder) {
+		if in.size > 0 {
+			return 0, errTooLarge("object")
+		}
+		return 0, nil
+	}
+	if len(bucket.AllowedMIMETypes) > 0 && !allowedMIME(in.mimeType, bucket.AllowedMIMETypes) {
+		return 0, errMIMEType(in.mimeType)
+	}
+	limit = m.cfg.FileSizeLimit
+	if m.cfg.StandardLimit > 0 {
+		limit = min(limit, m.cfg.StandardLimit)
+	}
+	if bucket.FileSizeLimit != nil {
+		limit = min(limit, *bucket.FileSizeLimit)
+	}
+	if in.size > limit {
+		return 0, errTooLarge("object")
+	}
+	return limit, nil
+}
+
+// mayWrite tries the write that policies are about and undoes it. They see the
+// version "1" and, of the metadata, only what is known before the bytes are.
+func mayWrite(as uploadAs, o store.NewObject, mimeType string, length int64) error {
+	o.Version = "1"
+	known := map[string]any{"mimetype": mimeType}
+	if length >= 0 {
+		known["contentLength"] = length
+	}
+	o.Metadata, _ = json.Marshal(known) // strings and numbers always marshal
+	return tryWrite(as, o)
+}
+
+func tryWrite(as uploadAs, o store.NewObject) error {
+	err := as.try(func(ctx context.Context, q db.Queryer) error {
+		var err error
+		if as.upsert {
+			_, err = store.UpsertObject(ctx, q, o)
+		} else {
+			err = store.InsertObject(ctx, q, o)
+		}
+		if err != nil {
+			return err
+		}
+		return rls.ErrRollback
+	})
+	if !as.upsert && isUnique(err) {
+		return errObjectExists().Because(err)
+	}
+	return err
+}
+
+// metadata is what the row says of the bytes once they are stored.
+func (in *incoming) metadata(info blob.Info) []byte {
+	text, _ := json.Marshal(metadata{ // strings and numbers always marshal
+		ETag: `"` + info.ETag + `"`, Size: info.Size, MIMEType: in.mimeType, CacheControl: in.cacheControl,
+		LastModified: info.Modified.UTC().Format(isoTime), ContentLength: info.Size, HTTPStatusCode: http.StatusOK, XRobotsTag: in.robots,
+	})
+	return text
+}
+
+// errLimit is the reader's end when more bytes come than may.
+var errLimit = errors.New("storage: upload exceeds its limit")
+
+// limitedReader passes on bytes until there are more than left.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errLimit
+	}
+	return n, err
+}
+
+// putError says whose fault it is that the bytes were not stored.
+func putError(err error) error {
+	if errors.Is(err, errLimit) {
+		return errTooLarge("object").Because(err)
+	}
+	if _, ok := errors.AsType[*bodyError](err); ok || errors.Is(err, blob.ErrSize) {
+		return errBody(err)
+	}
+	if errors.Is(err, context.Canceled) {
+		return real(fail(statusAborted, "Request aborted", "Aborted", "Request aborted")).Because(err)
+	}
+	return err
+}
+
+// record writes the row of bytes that are stored. Writers of one name take turns:
+// of two that want to create it, one does. The bytes of the version before are
+// deleted once the new row is committed; those of this one when it was refused.
+func (m *Module) record(rq *call, o store.NewObject, upsert bool) (store.Object, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(rq.ctx()), finishTime)
+	defer cancel()
+	var (
+		row, old  store.Object
+		committed bool // or perhaps committed: the connection may fail in the commit itself
+	)
+	err := rq.asService(ctx, func(ctx context.Context, q db.Queryer) error {
+		if err := store.LockObject(ctx, q, o.Bucket, o.Name); err != nil {
+			return err
+		}
+		var err error
+		if old, err = store.ForUpdate(ctx, q, o.Bucket, o.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && !upsert {
+			return errObjectExists()
+		}
+		if row, err = store.UpsertObject(ctx, q, o); err != nil {
+			return err
+		}
+		committed = true
+		return nil
+	})
+	if err != nil {
+		if _, refused := errors.AsType[*pgconn.PgError](err); refused || !committed {
+			m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: &o.Version}})
+		}
+		return row, lockTimeout(err)
+	}
+	if old.Version != nil && *old.Version != o.Version {
+		m.removeBytes(rq, []store.Object{old})
+	}
+	return row, nil
+}
+
+// lockTimeout names the failure of waiting for another writer.
+func lockTimeout(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "55P03" {
+		return fail(http.StatusServiceUnavailable, "acquiring_lock_timeout", "LockTimeout", "acquiring lock timeout").Because(err)
+	}
+	return err
+}
