@@ -17,7 +17,14 @@ import (
 	"github.com/madbase/madbase/platform/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Where redis-server is missing, testkit keeps one imitation for the process;
+	// towards a cluster rueidis ends a second late.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/alicebob/miniredis/v2/server.newServer.func1"),
+		goleak.IgnoreAnyFunction("github.com/alicebob/miniredis/v2/server.(*Server).servePeer"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+}
 
 // journal collects log lines by level.
 type journal struct {
