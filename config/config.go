@@ -14,6 +14,7 @@ package config
 import (
 	"time"
 
+	"github.com/madbase/madbase/modules/auth"
 	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/gateway"
 	"github.com/madbase/madbase/modules/storage"
@@ -40,6 +41,7 @@ type Config struct {
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
 	Blob      blob.Config
+	Auth      auth.Config
 	Storage   storage.Config
 	Gateway   gateway.Config
 	Control   control.Config
