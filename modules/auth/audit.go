@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/db"
+)
+
+// What the audit log tells of, with GoTrue's names.
+const (
+	actionLogin           = "login"
+	actionLogout          = "logout"
+	actionRepeatedSignup  = "user_repeated_signup"
+	actionSignedUp        = "user_signedup"
+	actionTokenRefreshed  = "token_refreshed"
+	actionTokenRevoked    = "token_revoked"
+	actionUserDeleted     = "user_deleted"
+	actionUserModified    = "user_modified"
+	actionUpdatedPassword = "user_updated_password"
+)
+
+// logTypes sort the actions.
+var logTypes = map[string]string{
+	actionLogin: "account", actionLogout: "account", actionSignedUp: "team", actionUserDeleted: "team", actionTokenRefreshed: "token",
+	actionTokenRevoked: "token", actionUserModified: "user", actionRepeatedSignup: "user", actionUpdatedPassword: "user",
+}
+
+// admin is who calls an admin route: a role, not a person.
+type admin struct{ role string }
+
+// audit notes what the user did; traits may be nil.
+func (m *Module) audit(ctx context.Context, q db.Queryer, u *store.User, action string, traits map[string]any) error {
+	name := u.Email
+	if u.Phone != "" {
+		name = u.Phone
+	}
+	payload := map[string]any{"actor_id": u.ID, "actor_via_sso": u.IsSSO, "actor_username": name}
+	var metadata map[string]any
+	if json.Unmarshal(u.UserMetadata, &metadata) == nil && metadata["full_name"] != nil {
+		payload["actor_name"] = metadata["full_name"]
+	}
+	return m.writeAudit(ctx, q, action, payload, traits)
+}
+
+// auditAdmin notes what an administrator did to the user u.
+func (m *Module) auditAdmin(ctx context.Context, q db.Queryer, a admin, action string, u *store.User, traits map[string]any) error {
+	all := map[string]any{"user_id": u.ID, "user_email": u.Email, "user_phone": u.Phone}
+	for name, value := range traits {
+		all[name] = value
+	}
+	payload := map[string]any{"actor_id": "00000000-0000-0000-0000-000000000000", "actor_via_sso": false, "actor_username": a.role}
+	return m.writeAudit(ctx, q, action, payload, all)
+}
+
+func (m *Module) writeAudit(ctx context.Context, q db.Queryer, action string, payload, traits map[string]any) error {
+	payload["action"], payload["log_type"] = action, logTypes[action]
+	if traits != nil {
+		payload["traits"] = traits
+	}
+	m.deps.Log.InfoContext(ctx, "audit", "action", action, "actor_id", payload["actor_id"])
+	if m.cfg.AuditDisablePostgres {
+		return nil
+	}
+	return store.InsertAudit(ctx, q, payload)
+}

@@ -1,0 +1,80 @@
+// Package auth speaks Supabase Auth's (GoTrue's) contract: users, their sessions
+// and the tokens that say who calls. One file per flow; session.go is the only
+// place that makes sessions; package store has the SQL.
+package auth
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/sql"
+)
+
+// Deps are what the module stands on. Everything but Log may be left out.
+type Deps struct {
+	Log *slog.Logger
+	// Limiter counts requests per caller; nil is no limit.
+	Limiter ratelimit.Limiter
+	// ClientIP is the caller's address, as far as the proxies on the way are
+	// trusted; nil is the connection's peer.
+	ClientIP func(*http.Request) string
+	// Version is what GET /health reports.
+	Version string
+	// BcryptCost is for tests that sign in often; 0 is bcrypt's default, 10.
+	BcryptCost int
+}
+
+// Module is the auth surface.
+type Module struct {
+	module.Base
+	cfg    Config
+	deps   Deps
+	hasher *password.Hasher
+	policy password.Policy
+	now    func() time.Time
+}
+
+// New returns the module; it fails on settings that Config.Validate refuses.
+func New(cfg Config, deps Deps) (*Module, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	if deps.BcryptCost == 0 {
+		deps.BcryptCost = bcrypt.DefaultCost
+	}
+	if deps.ClientIP == nil {
+		deps.ClientIP = peer
+	}
+	hasher, err := password.NewHasher(deps.BcryptCost)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), now: time.Now}, nil
+}
+
+func peer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// Name is "auth".
+func (m *Module) Name() string { return "auth" }
+
+// Migrations make schema auth.
+func (m *Module) Migrations() fs.FS { return sql.Line("auth") }
+
+// ErrorShape is GoTrue's dialect.
+func (m *Module) ErrorShape() apierr.Shape { return shape }

@@ -1,0 +1,78 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/madbase/madbase/modules/auth/password"
+)
+
+// Config are auth's settings, by GoTrue's names. The key material is that of
+// platform/claims.
+type Config struct {
+	DisableSignup         bool `env:"GOTRUE_DISABLE_SIGNUP" default:"false" doc:"Refuse new users; administrators still create them." group:"optional"`
+	EmailEnabled          bool `env:"GOTRUE_EXTERNAL_EMAIL_ENABLED" default:"true" doc:"Sign-up and sign-in by email address." group:"optional"`
+	AnonymousUsersEnabled bool `env:"GOTRUE_EXTERNAL_ANONYMOUS_USERS_ENABLED" default:"false" doc:"Sign-in without address, number or password." group:"optional"`
+	Autoconfirm           bool `env:"GOTRUE_MAILER_AUTOCONFIRM" default:"true" doc:"Take every email address as confirmed. False is not supported yet." group:"optional"`
+
+	JWTExp              int      `env:"GOTRUE_JWT_EXP" default:"3600" doc:"Life of an access token in seconds." group:"optional"`
+	JWTAudience         string   `env:"GOTRUE_JWT_AUD" default:"authenticated" doc:"Audience of new users and of their tokens." group:"optional"`
+	JWTIssuer           string   `env:"GOTRUE_JWT_ISSUER" doc:"Issuer of access tokens. Empty: the public URL with /auth/v1." group:"optional"`
+	JWTAdminRoles       []string `env:"GOTRUE_JWT_ADMIN_ROLES" default:"service_role,supabase_admin" doc:"Roles whose tokens may use the admin routes." group:"optional"`
+	JWTDefaultGroupName string   `env:"GOTRUE_JWT_DEFAULT_GROUP_NAME" default:"authenticated" doc:"Role of new users and of their tokens." group:"optional"`
+
+	PasswordMinLength          int    `env:"GOTRUE_PASSWORD_MIN_LENGTH" default:"6" doc:"Least length of a new password; never below 6." group:"optional"`
+	PasswordRequiredCharacters string `env:"GOTRUE_PASSWORD_REQUIRED_CHARACTERS" doc:"Sets of characters parted by ':' ('\\:' is a colon); a new password needs one of each." group:"optional"`
+	RequireCurrentPassword     bool   `env:"GOTRUE_SECURITY_UPDATE_PASSWORD_REQUIRE_CURRENT_PASSWORD" default:"false" doc:"Ask for the current password when a user sets a new one." group:"optional"`
+
+	RefreshRotation      bool          `env:"GOTRUE_SECURITY_REFRESH_TOKEN_ROTATION_ENABLED" default:"true" doc:"When an old refresh token is used again, end all tokens of its session." group:"optional"`
+	RefreshReuseInterval int           `env:"GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL" default:"10" doc:"Seconds for which an exchanged refresh token may be used again." group:"optional"`
+	SessionsTimebox      time.Duration `env:"GOTRUE_SESSIONS_TIMEBOX" default:"0s" doc:"Longest life of a session; 0 is no limit." group:"optional"`
+	SessionsInactivity   time.Duration `env:"GOTRUE_SESSIONS_INACTIVITY_TIMEOUT" default:"0s" doc:"How long a session may go without a refresh; 0 is no limit." group:"optional"`
+
+	RateLimitHeader         string `env:"GOTRUE_RATE_LIMIT_HEADER" doc:"Request header whose first value tells callers apart. Empty: the client's address, where callers on the same machine have no limit." group:"optional"`
+	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes per caller in 5 minutes; 0 is no limit." group:"optional"`
+	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups, and changes of a user, per caller in 5 minutes; 0 is no limit." group:"optional"`
+	RateLimitAnonymousUsers int    `env:"GOTRUE_RATE_LIMIT_ANONYMOUS_USERS" default:"30" doc:"Anonymous sign-ins per caller in an hour; 0 is no limit." group:"optional"`
+
+	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
+}
+
+// minPassword is the length below which GoTrue lets no setting go.
+const minPassword = 6
+
+// Validate names every fault of the settings.
+func (c Config) Validate() error {
+	var errs []error
+	if !c.Autoconfirm {
+		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
+	}
+	for name, value := range map[string]string{
+		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
+	} {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%s must not be empty", name))
+		}
+	}
+	if c.JWTExp <= 0 {
+		errs = append(errs, errors.New("GOTRUE_JWT_EXP must be more than 0"))
+	}
+	if c.PasswordMinLength > password.MaxLength {
+		errs = append(errs, fmt.Errorf("GOTRUE_PASSWORD_MIN_LENGTH must not be more than %d", password.MaxLength))
+	}
+	for name, value := range map[string]int{
+		"GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL": c.RefreshReuseInterval, "GOTRUE_RATE_LIMIT_TOKEN_REFRESH": c.RateLimitTokenRefresh,
+		"GOTRUE_RATE_LIMIT_OTP": c.RateLimitOTP, "GOTRUE_RATE_LIMIT_ANONYMOUS_USERS": c.RateLimitAnonymousUsers,
+		"GOTRUE_SESSIONS_TIMEBOX": int(c.SessionsTimebox), "GOTRUE_SESSIONS_INACTIVITY_TIMEOUT": int(c.SessionsInactivity),
+	} {
+		if value < 0 {
+			errs = append(errs, fmt.Errorf("%s must not be negative", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) policy() password.Policy {
+	return password.Policy{MinLength: max(c.PasswordMinLength, minPassword), Required: password.ParseSets(c.PasswordRequiredCharacters)}
+}

@@ -1,0 +1,181 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+// GoTrue's error codes, as far as this module has their cause.
+const (
+	codeAnonymousDisabled   = "anonymous_provider_disabled"
+	codeBadJSON             = "bad_json"
+	codeBadJWT              = "bad_jwt"
+	codeConflict            = "conflict"
+	codeCurrentPassword     = "current_password_invalid"
+	codeCurrentPasswordNone = "current_password_required"
+	codeEmailDisabled       = "email_provider_disabled"
+	codeEmailExists         = "email_exists"
+	codeEmailNotConfirmed   = "email_not_confirmed"
+	codeInsufficientAAL     = "insufficient_aal"
+	codeInvalidCredentials  = "invalid_credentials"
+	codeNoAuthorization     = "no_authorization"
+	codeNotAdmin            = "not_admin"
+	codeOverRequestRate     = "over_request_rate_limit"
+	codePhoneDisabled       = "phone_provider_disabled"
+	codePhoneExists         = "phone_exists"
+	codeRefreshNotFound     = "refresh_token_not_found"
+	codeRefreshUsed         = "refresh_token_already_used"
+	codeSamePassword        = "same_password"
+	codeSessionExpired      = "session_expired"
+	codeSessionNotFound     = "session_not_found"
+	codeSignupDisabled      = "signup_disabled"
+	codeTooLarge            = "request_entity_too_large"
+	codeUnexpected          = "unexpected_failure"
+	codeUnknown             = "unknown"
+	codeUserBanned          = "user_banned"
+	codeUserExists          = "user_already_exists"
+	codeUserNotFound        = "user_not_found"
+	codeUserSSO             = "user_sso_managed"
+	codeValidation          = "validation_failed"
+	codeWeakPassword        = "weak_password"
+)
+
+func badRequest(code, message string) *apierr.Error {
+	return apierr.New(http.StatusBadRequest, code, message)
+}
+
+func forbidden(code, message string) *apierr.Error {
+	return apierr.New(http.StatusForbidden, code, message)
+}
+
+func unprocessable(code, message string) *apierr.Error {
+	return apierr.New(http.StatusUnprocessableEntity, code, message)
+}
+
+func invalid(message string) *apierr.Error { return badRequest(codeValidation, message) }
+
+func emailExists() *apierr.Error {
+	return unprocessable(codeEmailExists, "A user with this email address has already been registered")
+}
+
+func phoneExists() *apierr.Error {
+	return unprocessable(codePhoneExists, "A user with this phone number has already been registered")
+}
+
+func weakPassword(w *password.Weakness) *apierr.Error {
+	return unprocessable(codeWeakPassword, w.Message).WithField(codeWeakPassword, map[string]any{"reasons": w.Reasons})
+}
+
+// tooMany asks the caller to come again after a while.
+func tooMany(after time.Duration) *apierr.Error {
+	seconds := int64((after + time.Second - 1) / time.Second)
+	return apierr.New(http.StatusTooManyRequests, codeOverRequestRate, "Request rate limit reached").
+		WithHeader("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+}
+
+// passwordError gives the reasons of package password their public face.
+func passwordError(err error) error {
+	switch {
+	case errors.Is(err, password.ErrBusy):
+		return tooMany(2 * time.Second).Because(err)
+	case errors.Is(err, password.ErrTooLong):
+		return invalid("Password cannot be longer than " + strconv.Itoa(password.MaxLength) + " characters")
+	}
+	return err
+}
+
+// databaseError says what may be said of a failed statement. doing is public:
+// the app's own triggers on auth.users fail here, and its developers look for it.
+func databaseError(doing string, err error) error {
+	if _, ok := errors.AsType[*apierr.Error](err); ok {
+		return err
+	}
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	inFunction := strings.Contains(pg.Where, "function ")
+	if strings.HasPrefix(pg.Code, "22") && !inFunction { // a data exception of the statement's own: what was sent cannot be stored
+		return invalid("The request has data that cannot be stored").Because(err)
+	}
+	e := apierr.New(http.StatusInternalServerError, codeUnexpected, doing).Because(err)
+	switch {
+	case pg.Code == "P0001": // RAISE EXCEPTION in the app's own function
+		return e.WithField(fieldRaised, raised{pg.Code, pg.Message, pg.Hint, pg.Detail})
+	case strings.HasPrefix(pg.Code, "PT"): // PTxyz in the app's own function asks for the status xyz
+		if status, err := strconv.Atoi(pg.Code[2:]); err == nil && status >= 400 && status < 600 {
+			e.Status = status
+			return e.WithField(fieldRaised, raised{pg.Code, pg.Message, pg.Hint, pg.Detail})
+		}
+	}
+	return e
+}
+
+// fieldRaised holds what the app's own function raised; the old error shape shows it instead of ours.
+const fieldRaised = "raised"
+
+type raised struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// Headers of GoTrue's errors.
+const (
+	headerAPIVersion = "X-Supabase-Api-Version"
+	headerErrorCode  = "X-Sb-Error-Code"
+	versionCodes     = "2024-01-01"
+)
+
+// shape writes an error in one of GoTrue's two dialects: {code,message} for
+// clients that name API version 2024-01-01 or later, else {code,error_code,msg}.
+func shape(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
+	code := e.Code
+	switch {
+	case code == "" && e.Status == http.StatusNotFound:
+		return e.Status, "404 page not found\n"
+	case code == "" && e.Status == http.StatusMethodNotAllowed:
+		return e.Status, nil
+	case code == "" && e.Status < http.StatusInternalServerError:
+		code = codeUnknown
+	case code == "" || code == "internal_error":
+		code = codeUnexpected
+	}
+	h.Set(headerErrorCode, code)
+	if wantsCodes(r) {
+		h.Set(headerAPIVersion, versionCodes)
+		body := map[string]any{"code": code, "message": e.Message}
+		if weak := e.Fields[codeWeakPassword]; weak != nil {
+			body[codeWeakPassword] = weak
+			h.Del(headerErrorCode)
+		}
+		return e.Status, body
+	}
+	if raised := e.Fields[fieldRaised]; raised != nil {
+		return e.Status, raised
+	}
+	body := map[string]any{"code": e.Status, "error_code": code, "msg": e.Message}
+	if e.Status >= http.StatusInternalServerError {
+		body["error_id"] = httpx.RequestID(r.Context())
+	}
+	if weak := e.Fields[codeWeakPassword]; weak != nil {
+		body[codeWeakPassword] = weak
+	}
+	return e.Status, body
+}
+
+// wantsCodes reports whether the client's API version is 2024-01-01 or later.
+func wantsCodes(r *http.Request) bool {
+	asked, err := time.Parse(time.DateOnly, r.Header.Get(headerAPIVersion))
+	return err == nil && asked.Format(time.DateOnly) >= versionCodes
+}

@@ -1,0 +1,130 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/modules/auth/token"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+type refreshRequest struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+// refreshPatience bounds the wait for others that refresh the same session.
+const refreshPatience = 5 * time.Second
+
+// grantRefresh exchanges a refresh token for the next one and a new access token.
+// The usual case is one statement; everything else is reuse's to judge.
+func (m *Module) grantRefresh(c echo.Context) error {
+	var req refreshRequest
+	if err := readBody(c, &req); err != nil {
+		return err
+	}
+	if !token.IsRefresh(req.RefreshToken) {
+		return invalid("Refresh token is not valid")
+	}
+	who, next := m.client(c.Request()), token.NewRefresh()
+	ctx, cancel := context.WithTimeout(c.Request().Context(), refreshPatience)
+	defer cancel()
+	user, session, err := store.Rotate(ctx, projectOf(c).DB.Auth, store.Refresh{
+		Token: req.RefreshToken, Next: next, UserAgent: who.userAgent, IP: who.ip,
+		Timebox: m.cfg.SessionsTimebox, Inactivity: m.cfg.SessionsInactivity, Audit: !m.cfg.AuditDisablePostgres,
+	})
+	issued := next
+	if errors.Is(err, store.ErrNotFound) {
+		user, session, issued, err = m.reuse(ctx, c, req.RefreshToken, next)
+	}
+	if err != nil {
+		if ctx.Err() != nil && c.Request().Context().Err() == nil {
+			return apierr.New(http.StatusConflict, codeConflict, "Too many concurrent token refresh requests on the same session or refresh token").Because(err)
+		}
+		return databaseError("Database error refreshing session", err)
+	}
+	body, err := m.answer(c, user, session, issued)
+	if err != nil {
+		return err
+	}
+	if issued == next {
+		c.Response().Header().Set("Sb-Auth-Refresh-Token-Reuse", "false")
+	}
+	return httpx.JSON(c, http.StatusOK, body)
+}
+
+// reuse judges a refresh token that could not simply be exchanged. One that was
+// exchanged before is taken in two cases: its child is still the active one, so
+// that the client missed the answer; or it was exchanged a moment ago, as by
+// several tabs at once. Else someone has a stolen token, and with rotation on
+// all of the session's are revoked. A family without an active token was
+// revoked so: nothing of it is taken, however fresh.
+func (m *Module) reuse(ctx context.Context, c echo.Context, presented, next string) (user *store.User, session *store.Session, refresh string, err error) {
+	var refusal error // what the transaction still has to commit
+	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) error {
+		p, err := store.InspectRefresh(ctx, tx, presented)
+		if errors.Is(err, store.ErrNotFound) {
+			return badRequest(codeRefreshNotFound, "Invalid Refresh Token: Refresh Token Not Found")
+		}
+		if err != nil {
+			return fmt.Errorf("auth: refresh: %w", err)
+		}
+		if refusal = m.refuseRefresh(p); refusal != nil {
+			if p.Session.ID == "" { // left over from before there were sessions
+				return store.DeleteRefreshToken(ctx, tx, presented)
+			}
+			return nil
+		}
+		user, session, refresh = p.User, p.Session, p.Active
+		switch {
+		case p.Revoked && p.Active != "" && p.ActiveParent == presented:
+		case p.Revoked && (p.Active == "" || m.now().After(p.RevokedAt.Add(time.Duration(m.cfg.RefreshReuseInterval)*time.Second))):
+			refusal = badRequest(codeRefreshUsed, "Invalid Refresh Token: Already Used")
+			if m.cfg.RefreshRotation {
+				m.deps.Log.WarnContext(ctx, "refresh token was used again; its session's tokens are revoked", "session_id", session.ID, "user_id", user.ID)
+				return store.RevokeFamily(ctx, tx, session.ID)
+			}
+			return nil
+		default: // a token that is not revoked comes here when it was refused a moment ago and is fine now
+			refresh = next
+			if err := store.InsertRefreshToken(ctx, tx, user.ID, session.ID, presented, next); err != nil {
+				return err
+			}
+			if err := m.audit(ctx, tx, user, actionTokenRevoked, nil); err != nil {
+				return err
+			}
+		}
+		if err := m.audit(ctx, tx, user, actionTokenRefreshed, nil); err != nil {
+			return err
+		}
+		who := m.client(c.Request())
+		return store.TouchSession(ctx, tx, session.ID, who.userAgent, who.ip)
+	})
+	if err == nil {
+		err = refusal
+	}
+	return user, session, refresh, err
+}
+
+// refuseRefresh says why the token's user or session may not go on.
+func (m *Module) refuseRefresh(p *store.Presented) error {
+	switch {
+	case p.User.Banned(m.now()):
+		return badRequest(codeUserBanned, "Invalid Refresh Token: User Banned")
+	case p.Session.ID == "":
+		return badRequest(codeSessionNotFound, "Invalid Refresh Token: No Valid Session Found")
+	case p.Foreign: // an app's session: only the OAuth server exchanges its tokens
+		return badRequest(codeRefreshNotFound, "Invalid Refresh Token: Refresh Token Not Found")
+	}
+	if why := m.expired(p.Session); why != "" {
+		return badRequest(codeSessionExpired, "Invalid Refresh Token: "+why)
+	}
+	return nil
+}

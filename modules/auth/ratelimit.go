@@ -1,0 +1,49 @@
+package auth
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/madbase/madbase/platform/ratelimit"
+)
+
+// limitBurst is how many requests a caller may make at once, GoTrue's for every limit.
+const limitBurst = 30
+
+// allow counts the request against its caller's limit for the flow.
+func (m *Module) allow(r *http.Request, flow string, rate int, period time.Duration) error {
+	caller := m.limitedCaller(r)
+	if m.deps.Limiter == nil || caller == "" {
+		return nil
+	}
+	limit := ratelimit.Limit{Rate: rate, Period: period, Burst: limitBurst}
+	decision, err := m.deps.Limiter.Allow(r.Context(), "auth/"+flow+"/"+caller, limit)
+	if err != nil {
+		return fmt.Errorf("auth: rate limit: %w", err)
+	}
+	if !decision.Allowed {
+		return tooMany(decision.RetryAfter)
+	}
+	return nil
+}
+
+// limitedCaller tells callers apart; those that are empty have no limit.
+func (m *Module) limitedCaller(r *http.Request) string {
+	if m.cfg.RateLimitHeader != "" {
+		first, _, _ := strings.Cut(r.Header.Get(m.cfg.RateLimitHeader), ",")
+		return strings.TrimSpace(first)
+	}
+	ip, err := netip.ParseAddr(m.deps.ClientIP(r))
+	if err != nil || ip.IsLoopback() {
+		return ""
+	}
+	if ip = ip.Unmap(); ip.Is6() { // a subscriber has a whole /64
+		if prefix, err := ip.WithZone("").Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return ip.String()
+}

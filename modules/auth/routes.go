@@ -1,0 +1,23 @@
+package auth
+
+import "github.com/labstack/echo/v4"
+
+// Routes registers every route of the surface. A route of GoTrue's that is not
+// here does not exist yet, and answers 404.
+func (m *Module) Routes(g *echo.Group) {
+	g.GET("/health", m.health)
+	g.GET("/settings", m.settings)
+	g.GET("/.well-known/jwks.json", m.jwks)
+
+	g.POST("/signup", m.signup)
+	g.POST("/token", m.token)
+	g.GET("/user", m.asUser(m.userGet))
+	g.PUT("/user", m.asUser(m.userUpdate))
+	g.POST("/logout", m.asUser(m.logout))
+
+	g.GET("/admin/users", m.asAdmin(m.adminUserList))
+	g.POST("/admin/users", m.asAdmin(m.adminUserCreate))
+	g.GET("/admin/users/:user_id", m.asAdmin(m.adminUserGet))
+	g.PUT("/admin/users/:user_id", m.asAdmin(m.adminUserUpdate))
+	g.DELETE("/admin/users/:user_id", m.asAdmin(m.adminUserDelete))
+}

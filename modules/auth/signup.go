@@ -1,0 +1,223 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+type signupRequest struct {
+	Email         string         `json:"email"`
+	Phone         string         `json:"phone"`
+	Password      string         `json:"password"`
+	Data          map[string]any `json:"data"`
+	CodeChallenge string         `json:"code_challenge"`
+}
+
+// signup answers POST /signup: a new user by address and password, signed in at
+// once; or an anonymous one when there is neither address nor number.
+func (m *Module) signup(c echo.Context) error {
+	var req signupRequest
+	if err := readBody(c, &req); err != nil {
+		return err
+	}
+	if req.Email == "" && req.Phone == "" {
+		return m.signupAnonymous(c, req)
+	}
+	if err := m.allow(c.Request(), "signup", m.cfg.RateLimitOTP, 5*time.Minute); err != nil {
+		return err
+	}
+	if err := m.checkSignup(&req); err != nil {
+		return err
+	}
+	p, ctx := projectOf(c), c.Request().Context()
+	existing, err := store.UserByAnyEmail(ctx, p.DB.Auth, req.Email, m.cfg.JWTAudience, "")
+	if err == nil {
+		return m.signupAgain(c, existing, req)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("auth: sign up: %w", err)
+	}
+	hash, err := m.hasher.Hash(ctx, req.Password)
+	if err != nil {
+		return passwordError(err)
+	}
+	var user *store.User
+	var session *store.Session
+	var refresh string
+	err = pgx.BeginFunc(ctx, p.DB.Auth, func(tx pgx.Tx) (err error) {
+		if user, err = m.insertSignup(ctx, tx, req, hash); err != nil {
+			return err
+		}
+		session, refresh, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		return err
+	})
+	if store.Violates(err, "users_email_partial_key") { // the same sign-up came twice at once
+		return userExists()
+	}
+	if err != nil {
+		return databaseError("Database error saving new user", err)
+	}
+	body, err := m.answer(c, user, session, refresh)
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(c, http.StatusOK, body)
+}
+
+func userExists() error { return unprocessable(codeUserExists, "User already registered") }
+
+func (m *Module) checkSignup(req *signupRequest) (err error) {
+	if m.cfg.DisableSignup {
+		return unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
+	}
+	if req.Password == "" {
+		return invalid("Signup requires a valid password")
+	}
+	if err := m.checkPassword(req.Password); err != nil {
+		return err
+	}
+	switch {
+	case req.Email != "" && req.Phone != "":
+		return invalid("Only an email address or phone number should be provided on signup.")
+	case req.Phone != "" && req.CodeChallenge != "":
+		return invalid("PKCE not supported for phone signups")
+	case req.Phone != "":
+		return badRequest(codePhoneDisabled, "Phone signups are disabled")
+	case !m.cfg.EmailEnabled:
+		return badRequest(codeEmailDisabled, "Email signups are disabled")
+	}
+	req.Email, err = parseEmail(req.Email)
+	return err
+}
+
+// insertSignup adds the user with their email identity, confirmed. The metadata
+// begins with the identity's data, where the user's own cannot pass for it.
+func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupRequest, hash string) (*store.User, error) {
+	id := uuid.NewString()
+	data := maps.Clone(req.Data)
+	if data == nil {
+		data = map[string]any{}
+	}
+	maps.Copy(data, ownIdentity(id, store.ProviderEmail, req.Email))
+	metadata := maps.Clone(data)
+	metadata["email_verified"] = true
+	err := store.InsertUser(ctx, q, store.NewUser{
+		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Email: req.Email, PasswordHash: hash, EmailConfirmed: true,
+		AppMetadata: providers(store.ProviderEmail), UserMetadata: metadata,
+	})
+	if err == nil {
+		err = store.InsertIdentity(ctx, q, id, store.ProviderEmail, id, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	user, err := store.UserByID(ctx, q, id) // as the app's own triggers have left it
+	if err != nil {
+		return nil, err
+	}
+	return user, m.audit(ctx, q, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail})
+}
+
+// signIn notes a sign-in by password and starts its session.
+func (m *Module) signIn(ctx context.Context, q db.Queryer, user *store.User, who client) (*store.Session, string, error) {
+	if err := m.audit(ctx, q, user, actionLogin, map[string]any{"provider": store.ProviderEmail}); err != nil {
+		return nil, "", err
+	}
+	return startSession(ctx, q, user, methodPassword, who)
+}
+
+// providers are the app_metadata of a user who signs in in these ways.
+func providers(names ...string) map[string]any {
+	return map[string]any{"provider": names[0], "providers": names}
+}
+
+// signupAgain answers a sign-up with an address that has a user. One whom an
+// administrator made without confirming the address is confirmed and signed in,
+// but only with the right password: GoTrue does so with any.
+func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest) error {
+	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	err := m.hasher.Compare(ctx, user.PasswordHash, req.Password)
+	if err != nil && !errors.Is(err, password.ErrMismatch) {
+		return passwordError(err)
+	}
+	if err != nil || user.EmailConfirmedAt != nil || user.Banned(m.now()) {
+		if err := m.audit(ctx, pool, user, actionRepeatedSignup, map[string]any{"provider": store.ProviderEmail}); err != nil {
+			return fmt.Errorf("auth: sign up again: %w", err)
+		}
+		return userExists()
+	}
+	var session *store.Session
+	var refresh string
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+		if err := m.audit(ctx, tx, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail}); err != nil {
+			return err
+		}
+		if err := store.ConfirmEmail(ctx, tx, user.ID); err != nil {
+			return err
+		}
+		if user, err = store.UserByID(ctx, tx, user.ID); err != nil {
+			return err
+		}
+		session, refresh, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		return err
+	})
+	if err != nil {
+		return databaseError("Database error updating user", err)
+	}
+	body, err := m.answer(c, user, session, refresh)
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(c, http.StatusOK, body)
+}
+
+// signupAnonymous makes a user with nothing but an id.
+func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
+	if !m.cfg.AnonymousUsersEnabled {
+		return unprocessable(codeAnonymousDisabled, "Anonymous sign-ins are disabled")
+	}
+	if err := m.allow(c.Request(), "anonymous", m.cfg.RateLimitAnonymousUsers, time.Hour); err != nil {
+		return err
+	}
+	if m.cfg.DisableSignup {
+		return unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
+	}
+	ctx, id := c.Request().Context(), uuid.NewString()
+	var user *store.User
+	var session *store.Session
+	var refresh string
+	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
+		err = store.InsertUser(ctx, tx, store.NewUser{
+			ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, UserMetadata: req.Data, IsAnonymous: true,
+		})
+		if err != nil {
+			return err
+		}
+		if user, err = store.UserByID(ctx, tx, id); err != nil {
+			return err
+		}
+		session, refresh, err = startSession(ctx, tx, user, methodAnonymous, m.client(c.Request()))
+		return err
+	})
+	if err != nil {
+		return databaseError("Database error creating anonymous user", err)
+	}
+	body, err := m.answer(c, user, session, refresh)
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(c, http.StatusOK, body)
+}

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/madbase/madbase/modules/auth/token"
+	"github.com/madbase/madbase/platform/db"
+)
+
+// Session is a row of auth.sessions with how it was signed in to.
+type Session struct {
+	// ID is empty when there is no such session.
+	ID        string
+	CreatedAt time.Time
+	// RefreshedAt is when the session was last refreshed, or else created.
+	RefreshedAt time.Time
+	NotAfter    *time.Time
+	AAL         string
+	Methods     []token.Method
+
+	methods json.RawMessage
+}
+
+// sessionColumns are what Session.into scans; s may be a left join's side.
+const sessionColumns = `coalesce(s.id::text, ''), coalesce(s.created_at, to_timestamp(0)),
+	coalesce(s.refreshed_at AT TIME ZONE 'utc', s.created_at, to_timestamp(0)), s.not_after, coalesce(s.aal::text, 'aal1')`
+
+// methodsColumn is the session's claim amr, newest first.
+const methodsColumn = `(SELECT json_agg(json_build_object('method', m.authentication_method, 'timestamp', extract(epoch FROM m.updated_at)::bigint)
+	ORDER BY m.updated_at DESC) FROM auth.mfa_amr_claims m WHERE m.session_id = s.id)`
+
+func (s *Session) into() []any {
+	return []any{&s.ID, &s.CreatedAt, &s.RefreshedAt, &s.NotAfter, &s.AAL}
+}
+
+// NewSession is what a session begins with.
+type NewSession struct {
+	UserID, Method, RefreshToken string
+	// UserAgent and IP say who signed in; either may be empty.
+	UserAgent, IP string
+}
+
+// InsertSession adds a session with its first refresh token and its method,
+// notes the sign-in at the user, and returns the session's id and time.
+func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (id string, at time.Time, err error) {
+	id = uuid.NewString()
+	err = q.QueryRow(ctx, `WITH s AS (
+			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip)
+			VALUES ($1, $2, now(), now(), 'aal1', nullif($3, ''), nullif($4, '')::inet) RETURNING id, user_id
+		), t AS (
+			INSERT INTO auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, session_id)
+			SELECT $5::uuid, $6, s.user_id::text, false, now(), now(), s.id FROM s
+		), m AS (
+			INSERT INTO auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
+			SELECT gen_random_uuid(), s.id, now(), now(), $7 FROM s
+		)
+		UPDATE auth.users u SET last_sign_in_at = now(), updated_at = now() FROM s WHERE u.id = s.user_id RETURNING now()`,
+		id, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method).Scan(&at)
+	if err != nil {
+		return "", at, fmt.Errorf("store: insert session: %w", err)
+	}
+	return id, at.UTC(), nil
+}
+
+// DeleteSession ends one session; its refresh tokens go with it.
+func DeleteSession(ctx context.Context, q db.Queryer, id string) error {
+	return exec(ctx, q, "delete session", `DELETE FROM auth.sessions WHERE id = $1`, id)
+}
+
+// DeleteSessions ends all sessions of a user but the one named except, which may be empty.
+func DeleteSessions(ctx context.Context, q db.Queryer, userID, except string) error {
+	return exec(ctx, q, "delete sessions", `DELETE FROM auth.sessions WHERE user_id = $1 AND id::text <> $2`, userID, except)
+}

@@ -1,0 +1,192 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+type userUpdateRequest struct {
+	Email           string         `json:"email"`
+	Phone           string         `json:"phone"`
+	Password        *string        `json:"password"`
+	CurrentPassword string         `json:"current_password"`
+	Data            map[string]any `json:"data"`
+	AppMetadata     map[string]any `json:"app_metadata"`
+}
+
+// newPassword is the password to set, empty for none.
+func (r userUpdateRequest) newPassword() string {
+	if r.Password == nil {
+		return ""
+	}
+	return *r.Password
+}
+
+// userUpdate answers PUT /user: the user's own address, password and metadata.
+func (m *Module) userUpdate(c echo.Context, who signedIn) error {
+	if err := m.allow(c.Request(), "user", m.cfg.RateLimitOTP, 5*time.Minute); err != nil {
+		return err
+	}
+	var req userUpdateRequest
+	if err := readBody(c, &req); err != nil {
+		return err
+	}
+	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	if err := m.checkUserUpdate(ctx, pool, who, &req); err != nil {
+		return err
+	}
+	var hash string
+	if secret := req.newPassword(); secret != "" {
+		if err := m.checkPasswordChange(ctx, who.user, req); err != nil {
+			return err
+		}
+		var err error
+		if hash, err = m.hasher.Hash(ctx, secret); err != nil {
+			return passwordError(err)
+		}
+	}
+	var user *store.User
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+		if err := m.applyUserUpdate(ctx, tx, who, req, hash); err != nil {
+			return err
+		}
+		user, err = store.UserByID(ctx, tx, who.user.ID)
+		return err
+	})
+	if store.Violates(err, "users_email_partial_key") {
+		return emailExists()
+	}
+	if err != nil {
+		return databaseError("Error updating user", err)
+	}
+	return httpx.JSON(c, http.StatusOK, user)
+}
+
+func (m *Module) checkUserUpdate(ctx context.Context, q db.Queryer, who signedIn, req *userUpdateRequest) (err error) {
+	if req.Email != "" {
+		if req.Email, err = parseEmail(req.Email); err != nil {
+			return err
+		}
+	}
+	if req.Phone != "" {
+		if req.Phone, err = parsePhone(req.Phone); err != nil {
+			return err
+		}
+	}
+	if req.Password != nil {
+		if err := m.checkPassword(*req.Password); err != nil {
+			return err
+		}
+	}
+	if req.AppMetadata != nil {
+		return forbidden(codeNotAdmin, "Updating app_metadata requires admin privileges")
+	}
+	user, secret := who.user, req.newPassword() != ""
+	moving := (req.Email != "" && req.Email != user.Email) || (req.Phone != "" && req.Phone != user.Phone)
+	switch {
+	case (secret || moving) && who.session.AAL == "aal1" && user.HasSecondFactor():
+		return apierr.New(http.StatusUnauthorized, codeInsufficientAAL, "AAL2 session is required to update email or password when MFA is enabled.")
+	case user.IsAnonymous && secret && req.Email == "" && req.Phone == "":
+		return unprocessable(codeValidation, "Updating password of an anonymous user without an email or phone is not allowed")
+	case user.IsSSO && (secret || moving):
+		return unprocessable(codeUserSSO, "Updating email, phone, password of a SSO account only possible via SSO")
+	case req.Phone != "" && req.Phone != user.Phone: // numbers need a confirmation by SMS, which is not there yet
+		return badRequest(codePhoneDisabled, "Phone logins are disabled")
+	case req.Email == "" || req.Email == user.Email:
+		return nil
+	}
+	_, err = store.UserByAnyEmail(ctx, q, req.Email, user.Audience, user.ID)
+	if err == nil {
+		return emailExists()
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("auth: update user: %w", err)
+	}
+	return nil
+}
+
+// checkPasswordChange asks for the current password, where the setting does, and refuses the same again.
+func (m *Module) checkPasswordChange(ctx context.Context, user *store.User, req userUpdateRequest) error {
+	if user.PasswordHash == "" {
+		return nil
+	}
+	if m.cfg.RequireCurrentPassword {
+		if req.CurrentPassword == "" {
+			return badRequest(codeCurrentPasswordNone, "Current password required when setting new password.")
+		}
+		err := m.hasher.Compare(ctx, user.PasswordHash, req.CurrentPassword)
+		if errors.Is(err, password.ErrMismatch) {
+			return badRequest(codeCurrentPassword, "Current password required when setting new password.")
+		}
+		if err != nil {
+			return passwordError(err)
+		}
+	}
+	err := m.hasher.Compare(ctx, user.PasswordHash, req.newPassword())
+	if err == nil {
+		return unprocessable(codeSamePassword, "New password should be different from the old password.")
+	}
+	if !errors.Is(err, password.ErrMismatch) {
+		return passwordError(err)
+	}
+	return nil
+}
+
+// applyUserUpdate writes what was asked for. A new password ends the user's other
+// sessions. A new address holds at once: with autoconfirm every address does.
+func (m *Module) applyUserUpdate(ctx context.Context, q db.Queryer, who signedIn, req userUpdateRequest, hash string) error {
+	user := who.user
+	if hash != "" {
+		if err := store.SetPassword(ctx, q, user.ID, hash); err != nil {
+			return err
+		}
+		if err := store.DeleteSessions(ctx, q, user.ID, who.session.ID); err != nil {
+			return err
+		}
+		if err := m.audit(ctx, q, user, actionUpdatedPassword, nil); err != nil {
+			return err
+		}
+	}
+	if req.Data != nil {
+		if err := store.MergeUserMetadata(ctx, q, user.ID, req.Data); err != nil {
+			return err
+		}
+	}
+	if req.Email != "" && req.Email != user.Email {
+		if err := changeEmail(ctx, q, user, req.Email); err != nil {
+			return err
+		}
+	}
+	return m.audit(ctx, q, user, actionUserModified, nil)
+}
+
+// changeEmail makes a confirmed address the user's, and the user no longer anonymous.
+func changeEmail(ctx context.Context, q db.Queryer, user *store.User, email string) error {
+	if err := store.SetEmail(ctx, q, user.ID, email); err != nil {
+		return err
+	}
+	if err := store.PutOwnIdentity(ctx, q, user.ID, store.ProviderEmail, email, true); err != nil {
+		return err
+	}
+	if user.IsAnonymous {
+		if err := store.MakePermanent(ctx, q, user.ID); err != nil {
+			return err
+		}
+	}
+	if user.EmailConfirmedAt != nil {
+		return nil
+	}
+	return store.ConfirmEmail(ctx, q, user.ID)
+}
