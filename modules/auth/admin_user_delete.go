@@ -21,10 +21,8 @@ func (m *Module) adminUserDelete(c echo.Context, by admin) error {
 	var req struct {
 		Soft bool `json:"should_soft_delete"`
 	}
-	if c.Request().ContentLength != 0 {
-		if err := readBody(c, &req); err != nil {
-			return err
-		}
+	if err := readOptionalBody(c, &req); err != nil {
+		return err
 	}
 	ctx := c.Request().Context()
 	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {

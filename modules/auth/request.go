@@ -25,14 +25,31 @@ const maxBody = 1 << 20
 
 // readBody decodes the request's JSON body into v, whatever its content type says.
 func readBody(c echo.Context, v any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return apierr.Newf(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body too large (max %d bytes)", maxBody).Because(err)
-	}
+	body, err := wholeBody(c)
 	if err != nil {
-		return badRequest(codeBadJSON, "Could not read request body").Because(err)
+		return err
 	}
 	return decode(body, v)
+}
+
+// readOptionalBody is readBody that leaves v as it is when the body is empty.
+func readOptionalBody(c echo.Context, v any) error {
+	body, err := wholeBody(c)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	return decode(body, v)
+}
+
+func wholeBody(c echo.Context) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, apierr.Newf(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body too large (max %d bytes)", maxBody).Because(err)
+	}
+	if err != nil {
+		return nil, badRequest(codeBadJSON, "Could not read request body").Because(err)
+	}
+	return body, nil
 }
 
 // decode reads JSON as Go does, with bytes that are no UTF-8 replaced: PostgreSQL takes none.
