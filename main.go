@@ -1,0 +1,64 @@
+// Command madbase is Supabase's API in one binary: PostgREST, GoTrue and storage
+// compatible services over PostgreSQL, with a private PostgreSQL when none is given.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/madbase/madbase/config"
+	"github.com/madbase/madbase/modules"
+)
+
+// version is set by the build (-ldflags "-X main.version=...").
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "madbase: "+err.Error())
+		stop()
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "madbase", Short: "Supabase's API in one binary", Version: version,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	config.AddFlags(cmd.PersistentFlags())
+	serve := command("serve", "Start madbase: everything in one process, or one --role of a cluster", modules.Run)
+	serve.Long = serve.Short + ".\n\nSettings, by flag, environment variable or .env file:\n\n" + config.Help()
+	keys := command("keys", "Print the project's API keys and addresses", modules.PrintKeys)
+	keys.Flags().Bool("json", false, "print one JSON object")
+	cmd.AddCommand(
+		serve, keys,
+		command("migrate", "Bring the database up to date and end", modules.Migrate),
+		command("health", "Ask the process at the listening address whether it is ready", modules.Health),
+		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), version)
+		}},
+	)
+	return cmd
+}
+
+// command loads the settings and hands them to do.
+func command(name, short string, do func(context.Context, *config.Config, modules.Options) error) *cobra.Command {
+	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.Load(config.FromProcess(cmd.Flags()))
+		if err != nil {
+			return err
+		}
+		asJSON, _ := cmd.Flags().GetBool("json") // false where the command has no such flag
+		return do(cmd.Context(), cfg, modules.Options{
+			Version: version, Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr(), JSON: asJSON,
+		})
+	}}
+}

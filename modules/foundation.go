@@ -1,0 +1,236 @@
+package modules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/madbase/madbase/config"
+	"github.com/madbase/madbase/modules/control"
+	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/blob/driver"
+	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/embeddedpg"
+	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/log"
+	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/redisx"
+	"github.com/madbase/madbase/platform/telemetry"
+)
+
+// foundation is what the modules of one process stand on.
+type foundation struct {
+	cfg *config.Config
+	opt Options
+
+	log       *slog.Logger
+	metrics   *metrics.Set
+	telemetry *telemetry.Telemetry
+	transport *http.Transport
+
+	cluster  *embeddedpg.Cluster // nil unless the private PostgreSQL is used
+	ownerURL string              // empty in a role without a database
+	keys     *claims.Keys
+	projects *project.Directory // nil in a role without a database
+	redis    *redisx.Client     // nil without REDIS_URL
+	limiter  ratelimit.Limiter
+	proxies  httpx.Proxies
+	blobs    blob.Store // nil in a role that stores no objects
+	closers  []io.Closer
+}
+
+// limitedKeys bounds how many callers the in-process rate limiter tells apart.
+const limitedKeys = 100_000
+
+// open builds the foundation that cfg's role needs. What it returns must be
+// closed also when it fails.
+func open(ctx context.Context, cfg *config.Config, o Options) (*foundation, error) {
+	f := &foundation{
+		cfg: cfg, opt: o, metrics: metrics.NewSet(), transport: httpx.NewTransport(cfg.Transport),
+		log: log.New(cfg.Log, log.Deps{Out: o.Err, RequestID: httpx.RequestID, Role: cfg.Server.Role}),
+	}
+	for _, step := range []func(context.Context) error{
+		f.openTelemetry, f.openProxies, f.openKeys, f.openRedis, f.openDatabase, f.openProject, f.openBlobs,
+	} {
+		if err := step(ctx); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// close undoes open in reverse; it is fine after a failed open.
+func (f *foundation) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), f.cfg.Server.ShutdownTimeout)
+	defer cancel()
+	if f.projects != nil {
+		f.projects.Default().DB.Close()
+	}
+	if f.redis != nil {
+		f.redis.Close()
+	}
+	var errs []error
+	for _, c := range f.closers {
+		errs = append(errs, c.Close())
+	}
+	if f.cluster != nil {
+		errs = append(errs, f.cluster.Stop(ctx))
+	}
+	f.transport.CloseIdleConnections()
+	return errors.Join(append(errs, f.telemetry.Shutdown(ctx))...)
+}
+
+func (f *foundation) openTelemetry(ctx context.Context) (err error) {
+	f.telemetry, err = telemetry.New(ctx, f.cfg.Telemetry, f.cfg.Server.Role, f.opt.Version, f.log)
+	return err
+}
+
+func (f *foundation) openProxies(context.Context) (err error) {
+	f.proxies, err = httpx.ParseProxies(f.cfg.Control.TrustedProxies)
+	return err
+}
+
+func (f *foundation) openKeys(context.Context) (err error) {
+	if err := completeSecrets(f.cfg); err != nil {
+		return err
+	}
+	f.keys, err = claims.NewKeys(f.cfg.Claims)
+	return err
+}
+
+func (f *foundation) openRedis(context.Context) (err error) {
+	f.limiter = ratelimit.NewMemory(limitedKeys)
+	if !f.cfg.Redis.Enabled() {
+		return nil
+	}
+	if f.redis, err = redisx.Open(f.cfg.Redis, f.log); err != nil {
+		return err
+	}
+	f.limiter = ratelimit.NewRedis(f.redis, f.limiter)
+	return nil
+}
+
+// openDatabase finds the database, starting the private one where it is used,
+// and brings it up to date.
+func (f *foundation) openDatabase(ctx context.Context) error {
+	switch {
+	case f.cfg.Server.Role == config.RoleProxy:
+		return nil
+	case f.cfg.Embedded():
+		if err := f.startCluster(ctx); err != nil {
+			return err
+		}
+	default:
+		f.ownerURL = f.cfg.Server.DatabaseURL.Reveal()
+	}
+	if f.cfg.Server.DropIn {
+		return nil
+	}
+	return project.Prepare(ctx, f.ownerURL, f.cfg.Claims.Secret, f.log, lines())
+}
+
+func (f *foundation) startCluster(ctx context.Context) error {
+	f.cluster = embeddedpg.New(f.cfg.Postgres, f.cfg.Server.DataDir, f.log, f.opt.Err)
+	started := time.Now()
+	if err := f.cluster.Start(ctx); err != nil {
+		return err
+	}
+	f.ownerURL = f.cluster.URL()
+	f.log.InfoContext(ctx, "private PostgreSQL is up", "version", f.cluster.Version(), "folder", f.cluster.StateDir(), "took", time.Since(started).Round(time.Millisecond))
+	return writeConnection(f.cfg.Server.DataDir, f.ownerURL)
+}
+
+func (f *foundation) openProject(ctx context.Context) (err error) {
+	if f.ownerURL == "" {
+		return nil
+	}
+	var databases project.Databases
+	if f.cfg.Server.DropIn {
+		databases, err = project.OpenForeign(ctx, f.ownerURL, f.cfg.Pools.API, f.telemetry.SQL())
+	} else {
+		databases, err = project.OpenDatabases(ctx, f.ownerURL, f.cfg.Claims.Secret, f.cfg.Pools, f.telemetry.SQL())
+	}
+	if err != nil {
+		return err
+	}
+	for name, pool := range map[string]*pgxpool.Pool{"api": databases.API, "auth": databases.Auth, "storage": databases.Storage} {
+		telemetry.PoolMetrics(f.metrics, name, pool)
+	}
+	f.projects = project.NewDirectory(&project.Project{
+		Ref: "default", DB: databases, Keys: f.keys, StoragePrefix: "default", PublicURL: publicURL(f.cfg),
+	})
+	return nil
+}
+
+func (f *foundation) openBlobs(ctx context.Context) (err error) {
+	names, err := chosen(f.cfg)
+	if err != nil || !slices.Contains(names, "storage") {
+		return err
+	}
+	store, err := driver.Open(ctx, f.cfg.Blob, filepath.Join(f.cfg.Server.DataDir, "storage"), f.log)
+	if err != nil {
+		return err
+	}
+	f.closers = append(f.closers, store)
+	f.blobs = blob.Measure(store, f.metrics, f.cfg.Blob.Driver())
+	return nil
+}
+
+// server returns an empty server that reports as role.
+func (f *foundation) server(role string) *httpx.Server {
+	return httpx.New(httpx.Deps{Log: f.log, Metrics: f.metrics, Tracer: f.telemetry.Tracer, Role: role})
+}
+
+func (f *foundation) metricsHandler() http.Handler { return telemetry.Metrics(f.metrics) }
+
+// failed reports the private PostgreSQL's end, which ends the process. Nil without one.
+func (f *foundation) failed() <-chan error {
+	if f.cluster == nil {
+		return nil
+	}
+	failed := make(chan error, 1)
+	go func() {
+		<-f.cluster.Done()
+		if err := f.cluster.Err(); err != nil {
+			failed <- fmt.Errorf("the private PostgreSQL has ended: %w", err)
+		}
+	}()
+	return failed
+}
+
+// announce tells that requests are served. In the embedded default it prints all
+// that an app needs; elsewhere no secret reaches the output.
+func (f *foundation) announce(address net.Addr, names []string) {
+	f.log.Info("serving", "address", address.String(), "modules", names, "version", f.opt.Version)
+	if f.cfg.Embedded() {
+		newAccess(f.cfg, f.keys, f.ownerURL).print(f.opt)
+	}
+}
+
+// parts are what the control plane's health looks at.
+func (f *foundation) parts() []control.Part {
+	parts := []control.Part{{Name: "database", Check: f.projects.Default().DB.API.Ping}}
+	if f.redis != nil {
+		parts = append(parts, control.Part{Name: "redis", Check: f.redis.Ping})
+	}
+	if f.blobs != nil {
+		parts = append(parts, control.Part{Name: "storage", Check: func(ctx context.Context) error { return blob.Check(ctx, f.blobs) }})
+	}
+	for _, url := range f.cfg.Gateway.Workers {
+		parts = append(parts, control.Part{Name: "worker " + url, Check: func(ctx context.Context) error {
+			return httpx.CheckReady(ctx, f.transport, url)
+		}})
+	}
+	return parts
+}

@@ -1,0 +1,134 @@
+package modules
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/madbase/madbase/config"
+	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/secret"
+)
+
+// access is what a supabase-js app and its developer need to know of a project.
+type access struct {
+	APIURL         string `json:"api_url"`
+	AnonKey        string `json:"anon_key"`
+	ServiceRoleKey string `json:"service_role_key"`
+	PublishableKey string `json:"publishable_key"`
+	SecretKey      string `json:"secret_key"`
+	JWTSecret      string `json:"jwt_secret"`
+	DatabaseURL    string `json:"database_url"`
+}
+
+// PrintKeys prints the project's keys and addresses. In the embedded default it
+// makes the secrets where there are none yet; the database's address is known
+// once madbase has run.
+func PrintKeys(_ context.Context, cfg *config.Config, o Options) error {
+	if err := completeSecrets(cfg); err != nil {
+		return err
+	}
+	keys, err := claims.NewKeys(cfg.Claims)
+	if err != nil {
+		return err
+	}
+	databaseURL := cfg.Server.DatabaseURL.Reveal()
+	if cfg.Embedded() {
+		if databaseURL, err = readConnection(cfg.Server.DataDir); err != nil {
+			return err
+		}
+	}
+	a := newAccess(cfg, keys, databaseURL)
+	if o.JSON {
+		encoder := json.NewEncoder(o.Out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(a)
+	}
+	a.print(o)
+	fmt.Fprintf(o.Out, "JWT secret        %s\n", a.JWTSecret)
+	return nil
+}
+
+func newAccess(cfg *config.Config, keys *claims.Keys, databaseURL string) access {
+	api := keys.API()
+	return access{
+		APIURL: publicURL(cfg), AnonKey: api.Anon.Reveal(), ServiceRoleKey: api.Service.Reveal(),
+		PublishableKey: api.Publishable.Reveal(), SecretKey: api.Secret.Reveal(),
+		JWTSecret: cfg.Claims.Secret.Reveal(), DatabaseURL: databaseURL,
+	}
+}
+
+func (a access) print(o Options) {
+	if a.DatabaseURL == "" {
+		a.DatabaseURL = "(known once madbase has run)"
+	}
+	fmt.Fprintf(o.Out, `API URL           %s
+anon key          %s
+service_role key  %s
+publishable key   %s
+secret key        %s
+database URL      %s
+`, a.APIURL, a.AnonKey, a.ServiceRoleKey, a.PublishableKey, a.SecretKey, a.DatabaseURL)
+}
+
+// publicURL is the address that clients use: the setting, or this host's loopback name.
+func publicURL(cfg *config.Config) string {
+	if cfg.Server.PublicURL != "" {
+		return cfg.Server.PublicURL
+	}
+	_, port, err := net.SplitHostPort(cfg.Server.Listen)
+	if err != nil || port == "0" {
+		port = "8000"
+	}
+	return "http://localhost:" + port
+}
+
+// completeSecrets fills in the secrets that the embedded default makes for
+// itself, once. Elsewhere there are no default secrets.
+func completeSecrets(cfg *config.Config) error {
+	if !cfg.Embedded() {
+		return nil
+	}
+	made, err := secret.LoadOrCreate(filepath.Join(cfg.Server.DataDir, "secrets.json"), "jwt_secret", "admin_password")
+	if err != nil {
+		return err
+	}
+	if cfg.Claims.Secret == "" {
+		cfg.Claims.Secret = made["jwt_secret"]
+	}
+	if cfg.Control.AdminPassword == "" {
+		cfg.Control.AdminPassword = made["admin_password"]
+	}
+	return nil
+}
+
+// connection is what the embedded default leaves for the command "keys".
+type connection struct {
+	DatabaseURL string `json:"database_url"`
+}
+
+const connectionFile = "connection.json"
+
+func writeConnection(dataDir, databaseURL string) error {
+	return secret.WriteFile(filepath.Join(dataDir, connectionFile), connection{databaseURL})
+}
+
+func readConnection(dataDir string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dataDir, connectionFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	var c connection
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the database's address: %w", err)
+	}
+	return c.DatabaseURL, nil
+}

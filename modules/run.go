@@ -1,0 +1,95 @@
+package modules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/madbase/madbase/config"
+	"github.com/madbase/madbase/platform/app"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+// Options are a command's surroundings.
+type Options struct {
+	// Version is the binary's.
+	Version string
+	// Out takes what the command is for; Err takes logs and progress.
+	Out, Err io.Writer
+	// JSON asks for one JSON object instead of text, where a command has both.
+	JSON bool
+}
+
+// Run starts the process that cfg describes and serves until ctx ends: listen,
+// open the foundation (which starts the private PostgreSQL and migrates), start
+// the modules, serve, drain, stop, close.
+func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
+	names, err := chosen(cfg)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, cfg.Server.Listen)
+	if err != nil {
+		return err
+	}
+	f, err := open(ctx, cfg, o)
+	defer func() { err = errors.Join(err, f.close()) }()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	p, err := assemble(f, names)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return app.Run(ctx, app.Options{
+		Log: f.log, Server: p.server, HTTP: cfg.HTTP, Listener: listener, Set: p.set, Metrics: f.metricsHandler(),
+		DrainDelay: cfg.Server.DrainDelay, ShutdownTimeout: cfg.Server.ShutdownTimeout,
+		Serving: func() { f.announce(listener.Addr(), names) }, Failed: f.failed(),
+	})
+}
+
+// listen binds the address before anything else starts, so that a busy port costs nothing.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("address %s is in use by another process; choose one with --listen", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return listener, nil
+}
+
+// Migrate brings the database up to date and ends.
+func Migrate(ctx context.Context, cfg *config.Config, o Options) (err error) {
+	f, err := open(ctx, cfg, o)
+	defer func() { err = errors.Join(err, f.close()) }()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(o.Out, "The database is up to date.")
+	return nil
+}
+
+// Health asks the process at cfg's listening address for /readyz. It fails with
+// the answer when that is not 200, within 5 s.
+func Health(ctx context.Context, cfg *config.Config, o Options) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	host, port, err := net.SplitHostPort(cfg.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("LISTEN_ADDR: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	if err := httpx.CheckReady(ctx, httpx.NewTransport(cfg.Transport), "http://"+net.JoinHostPort(host, port)); err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	fmt.Fprintln(o.Out, "ready")
+	return nil
+}
