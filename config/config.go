@@ -17,6 +17,7 @@ import (
 	"github.com/madbase/madbase/modules/auth"
 	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/gateway"
+	"github.com/madbase/madbase/modules/rest"
 	"github.com/madbase/madbase/modules/storage"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/claims"
@@ -42,6 +43,7 @@ type Config struct {
 	Redis     redisx.Config
 	Blob      blob.Config
 	Auth      auth.Config
+	Rest      rest.Config
 	Storage   storage.Config
 	Gateway   gateway.Config
 	Control   control.Config

@@ -34,13 +34,14 @@ func (f Faults) Error() string {
 // Unwrap makes the single faults reachable by errors.Is and errors.As.
 func (f Faults) Unwrap() []error { return f }
 
-// add appends faults that are not there yet; a joined error is taken apart.
+// add appends faults that are not there yet; what errors.Join put together is
+// taken apart.
 func (f *Faults) add(err error) {
 	if err == nil {
 		return
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
+	if parts := joined(err); parts != nil {
+		for _, e := range parts {
 			f.add(e)
 		}
 		return
@@ -51,6 +52,23 @@ func (f *Faults) add(err error) {
 		}
 	}
 	*f = append(*f, err)
+}
+
+// joined returns the parts of an error of errors.Join. An error that wraps
+// several by %w has parts too, but says more than they do: it stays whole.
+func joined(err error) []error {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	texts := make([]string, 0, 4)
+	for _, e := range several.Unwrap() {
+		texts = append(texts, e.Error())
+	}
+	if strings.Join(texts, "\n") != err.Error() {
+		return nil
+	}
+	return several.Unwrap()
 }
 
 // Load returns the settings of in: defaults, overridden by the .env file,

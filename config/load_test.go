@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -200,6 +202,17 @@ func TestEveryTypeIsDecodedAndPrinted(t *testing.T) {
 	}
 	if got := encode(reflect.ValueOf(p.Map)); got != "a=1,b=2=3" {
 		t.Errorf("map prints as %q", got)
+	}
+}
+
+func TestFaultsTakeApartOnlyWhatWasJoined(t *testing.T) {
+	t.Parallel()
+	a, b := errors.New("a"), errors.New("b")
+	var f Faults
+	f.add(errors.Join(a, errors.Join(b, a)))
+	f.add(fmt.Errorf("both: %w, %w", a, b))
+	if want := "the settings have faults:\n  - a\n  - b\n  - both: a, b"; f.Error() != want || !errors.Is(f, b) {
+		t.Errorf("got %v", f)
 	}
 }
 
