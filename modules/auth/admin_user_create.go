@@ -217,7 +217,7 @@ func (m *Module) adminInsert(ctx context.Context, q db.Queryer, by admin, fresh 
 		if name == store.ProviderPhone {
 			value = fresh.Phone
 		}
-		if err := store.InsertIdentity(ctx, q, fresh.ID, name, fresh.ID, ownIdentity(fresh.ID, name, value)); err != nil {
+		if err := store.InsertIdentity(ctx, q, fresh.ID, name, ownIdentity(fresh.ID, name, value)); err != nil {
 			return nil, err
 		}
 	}
@@ -230,5 +230,7 @@ func (m *Module) adminInsert(ctx context.Context, q db.Queryer, by admin, fresh 
 	if err != nil {
 		return nil, err
 	}
-	return user, m.auditAdmin(ctx, q, by, actionSignedUp, user, map[string]any{"provider": names[0]})
+	traits := about(user)
+	traits["provider"] = names[0]
+	return user, m.auditAdmin(ctx, q, by, actionSignedUp, traits)
 }

@@ -29,7 +29,7 @@ func (m *Module) adminUserDelete(c echo.Context, by admin) error {
 		if user, err = store.LockUser(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		if err := m.auditAdmin(ctx, tx, by, actionUserDeleted, user, nil); err != nil {
+		if err := m.auditAdmin(ctx, tx, by, actionUserDeleted, about(user)); err != nil {
 			return err
 		}
 		switch {

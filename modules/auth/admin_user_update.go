@@ -40,7 +40,7 @@ func (m *Module) adminUserUpdate(c echo.Context, by admin) error {
 		if user, err = store.UserByID(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		return m.auditAdmin(ctx, tx, by, actionUserModified, user, nil)
+		return m.auditAdmin(ctx, tx, by, actionUserModified, about(user))
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -121,7 +121,7 @@ func replacePassword(ctx context.Context, q db.Queryer, userID, hash string) err
 }
 
 func (r adminUserRequest) setEmail(ctx context.Context, q db.Queryer, u *store.User) error {
-	if err := store.PutOwnIdentity(ctx, q, u.ID, store.ProviderEmail, r.Email, r.EmailConfirm); err != nil {
+	if err := store.PutOwnIdentity(ctx, q, u.ID, store.Own{Provider: store.ProviderEmail, Value: r.Email, Verified: r.EmailConfirm}); err != nil {
 		return err
 	}
 	if u.IsAnonymous && r.EmailConfirm {
@@ -140,7 +140,7 @@ func (r adminUserRequest) setEmail(ctx context.Context, q db.Queryer, u *store.U
 }
 
 func (r adminUserRequest) setPhone(ctx context.Context, q db.Queryer, u *store.User) error {
-	if err := store.PutOwnIdentity(ctx, q, u.ID, store.ProviderPhone, r.Phone, r.PhoneConfirm); err != nil {
+	if err := store.PutOwnIdentity(ctx, q, u.ID, store.Own{Provider: store.ProviderPhone, Value: r.Phone, Verified: r.PhoneConfirm}); err != nil {
 		return err
 	}
 	if u.IsAnonymous && r.PhoneConfirm {

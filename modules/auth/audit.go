@@ -44,14 +44,15 @@ func (m *Module) audit(ctx context.Context, q db.Queryer, u *store.User, action 
 	return m.writeAudit(ctx, q, action, payload, traits)
 }
 
-// auditAdmin notes what an administrator did to the user u.
-func (m *Module) auditAdmin(ctx context.Context, q db.Queryer, a admin, action string, u *store.User, traits map[string]any) error {
-	all := map[string]any{"user_id": u.ID, "user_email": u.Email, "user_phone": u.Phone}
-	for name, value := range traits {
-		all[name] = value
-	}
+// about are the traits of an entry on what was done to the user u.
+func about(u *store.User) map[string]any {
+	return map[string]any{"user_id": u.ID, "user_email": u.Email, "user_phone": u.Phone}
+}
+
+// auditAdmin notes what an administrator did.
+func (m *Module) auditAdmin(ctx context.Context, q db.Queryer, a admin, action string, traits map[string]any) error {
 	payload := map[string]any{"actor_id": "00000000-0000-0000-0000-000000000000", "actor_via_sso": false, "actor_username": a.role}
-	return m.writeAudit(ctx, q, action, payload, all)
+	return m.writeAudit(ctx, q, action, payload, traits)
 }
 
 func (m *Module) writeAudit(ctx context.Context, q db.Queryer, action string, payload, traits map[string]any) error {

@@ -94,7 +94,7 @@ func (m *Module) reuse(ctx context.Context, c echo.Context, presented, next stri
 			return nil
 		default: // a token that is not revoked comes here when it was refused a moment ago and is fine now
 			refresh = next
-			if err := store.InsertRefreshToken(ctx, tx, user.ID, session.ID, presented, next); err != nil {
+			if err := store.InsertRefreshToken(ctx, tx, p, presented, next); err != nil {
 				return err
 			}
 			if err := m.audit(ctx, tx, user, actionTokenRevoked, nil); err != nil {

@@ -119,7 +119,7 @@ func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupReque
 		AppMetadata: providers(store.ProviderEmail), UserMetadata: metadata,
 	})
 	if err == nil {
-		err = store.InsertIdentity(ctx, q, id, store.ProviderEmail, id, data)
+		err = store.InsertIdentity(ctx, q, id, store.ProviderEmail, data)
 	}
 	if err != nil {
 		return nil, err

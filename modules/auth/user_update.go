@@ -177,7 +177,7 @@ func changeEmail(ctx context.Context, q db.Queryer, user *store.User, email stri
 	if err := store.SetEmail(ctx, q, user.ID, email); err != nil {
 		return err
 	}
-	if err := store.PutOwnIdentity(ctx, q, user.ID, store.ProviderEmail, email, true); err != nil {
+	if err := store.PutOwnIdentity(ctx, q, user.ID, store.Own{Provider: store.ProviderEmail, Value: email, Verified: true}); err != nil {
 		return err
 	}
 	if user.IsAnonymous {

@@ -61,30 +61,36 @@ func (n *nullIdentity) value() Identity {
 	return i
 }
 
-// InsertIdentity adds an identity of user; data is what the provider says, with the subject as "sub".
-func InsertIdentity(ctx context.Context, q db.Queryer, userID, provider, subject string, data map[string]any) error {
+// InsertIdentity adds an identity of a user; data is what the provider says, with the subject there as "sub".
+func InsertIdentity(ctx context.Context, q db.Queryer, userID, provider string, data map[string]any) error {
 	if email, ok := data["email"].(string); ok {
 		data["email"] = strings.ToLower(email)
 	}
 	_, err := q.Exec(ctx, `INSERT INTO auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, now(), now(), now())`, uuid.NewString(), subject, userID, data, provider)
+		VALUES ($1, $2, $3, $4, $5, now(), now(), now())`, uuid.NewString(), data["sub"], userID, data, provider)
 	if err != nil {
 		return fmt.Errorf("store: insert identity: %w", err)
 	}
 	return nil
 }
 
-// PutOwnIdentity sets the address or number (field "email" or "phone") of a
-// user's identity of that name, adding the identity where there is none.
-func PutOwnIdentity(ctx context.Context, q db.Queryer, userID, field, value string, verified bool) error {
+// Own is the address or number of an identity that is the user's own.
+type Own struct {
+	// Provider is ProviderEmail or ProviderPhone.
+	Provider, Value string
+	Verified        bool
+}
+
+// PutOwnIdentity sets the user's identity of o's provider, adding it where there is none.
+func PutOwnIdentity(ctx context.Context, q db.Queryer, userID string, o Own) error {
 	_, err := q.Exec(ctx, `INSERT INTO auth.identities (id, provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
 		VALUES ($1, $2::uuid::text, $2::uuid, jsonb_build_object('sub', $2::uuid, 'email_verified', false, 'phone_verified', false)
 			|| jsonb_build_object($3::text, $4::text, $3::text || '_verified', $5::bool), $3::text, now(), now(), now())
 		ON CONFLICT (provider_id, provider) DO UPDATE SET updated_at = now(),
 			identity_data = identities.identity_data || jsonb_build_object($3::text, $4::text, $3::text || '_verified', $5::bool)`,
-		uuid.NewString(), userID, field, value, verified)
+		uuid.NewString(), userID, o.Provider, o.Value, o.Verified)
 	if err != nil {
-		return fmt.Errorf("store: put %s identity: %w", field, err)
+		return fmt.Errorf("store: put %s identity: %w", o.Provider, err)
 	}
 	return nil
 }

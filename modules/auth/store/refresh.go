@@ -137,15 +137,15 @@ func InspectRefresh(ctx context.Context, q db.Queryer, refreshToken string) (*Pr
 	return p, nil
 }
 
-// InsertRefreshToken adds the child of a token to its session, and revokes the
+// InsertRefreshToken adds the child of a presented token to its session, and revokes the
 // token where it is not revoked yet. The time of an earlier revocation stays, so
 // that using a token again does not make it usable for longer.
-func InsertRefreshToken(ctx context.Context, q db.Queryer, userID, sessionID, parent, child string) error {
+func InsertRefreshToken(ctx context.Context, q db.Queryer, p *Presented, parent, child string) error {
 	return exec(ctx, q, "insert refresh token", `WITH old AS (
 			UPDATE auth.refresh_tokens SET revoked = true, updated_at = now() WHERE token = $4 AND revoked IS NOT TRUE
 		)
 		INSERT INTO auth.refresh_tokens (instance_id, token, user_id, revoked, parent, created_at, updated_at, session_id)
-		VALUES ($1, $2, $3, false, $4, now(), now(), $5)`, noInstance, child, userID, parent, sessionID)
+		VALUES ($1, $2, $3, false, $4, now(), now(), $5)`, noInstance, child, p.User.ID, parent, p.Session.ID)
 }
 
 // RevokeFamily revokes all refresh tokens of a session.
