@@ -1,0 +1,174 @@
+// Package exec runs a plan's statement in the caller's transaction and checks what
+// must hold before the commit. It turns PostgreSQL's errors into PostgREST's.
+package exec
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/madbase/madbase/modules/rest/ast"
+	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/sqlgen"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/rls"
+)
+
+// Run executes p. A statement that needs no check before its commit, and no other
+// statement beside it, takes one round trip; any other runs in an explicit
+// transaction, which an error from here rolls back. With rollback nothing is kept.
+func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, rollback bool) (*plan.Result, error) {
+	statement := sqlgen.Generate(p)
+	run := tx.Run
+	if !rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
+		run = tx.Once
+	}
+	answer, err := run(ctx, rls.Statement{SQL: statement.SQL, Args: statement.Args})
+	if err != nil {
+		return nil, err
+	}
+	result, err := decode(answer.Rows)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(p, result.Rows); err != nil {
+		return nil, err
+	}
+	if rollback {
+		if err := discard(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	if explains(p) {
+		err = estimate(ctx, tx, p, result)
+	}
+	return result, err
+}
+
+// explains reports whether the total is, or may be, the planner's estimate.
+func explains(p *plan.Plan) bool {
+	return p.Action == ast.Read && (p.Prefer.Count == ast.CountPlanned || p.Prefer.Count == ast.CountEstimated)
+}
+
+// checked reports whether check can fail for p.
+func checked(p *plan.Plan) bool {
+	return p.Media.IsObject() || p.Action == ast.Upsert || p.Prefer.HasMaxAffected && p.Prefer.Strict()
+}
+
+// check says whether the number of rows is one that the request allows.
+func check(p *plan.Plan, rows int64) error {
+	if p.Action == ast.Upsert {
+		if rows != 1 {
+			return apierr.New(http.StatusBadRequest, "PGRST115", "Payload values do not match URL in primary key column(s)")
+		}
+		return nil
+	}
+	if p.Media.IsObject() && rows != 1 {
+		return apierr.New(http.StatusNotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object").
+			WithDetail(fmt.Sprintf("The result contains %d rows", rows))
+	}
+	limited := p.Action == ast.Update || p.Action == ast.Delete || p.Action.IsCall()
+	if limited && p.Prefer.HasMaxAffected && p.Prefer.Strict() && rows > p.Prefer.MaxAffected {
+		return apierr.New(http.StatusBadRequest, "PGRST124", "Query result exceeds max-affected preference constraint").
+			WithDetail(fmt.Sprintf("The query affects %d rows", rows))
+	}
+	return nil
+}
+
+// discard makes the transaction one that is rolled back, after constraints have
+// had their say as they would at a commit.
+func discard(ctx context.Context, tx *rls.Tx) error {
+	if _, err := tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+		return fmt.Errorf("exec: check constraints: %w", err)
+	}
+	tx.RollbackOnly = true
+	return nil
+}
+
+// estimate asks the planner for the total. An exact count up to the bound on rows is better.
+func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result) error {
+	statement := sqlgen.Explain(p)
+	answer, err := tx.Run(ctx, rls.Statement{SQL: statement.SQL, Args: statement.Args})
+	if err != nil {
+		return err
+	}
+	var plans []struct {
+		Plan struct {
+			Rows int64 `json:"Plan Rows"`
+		}
+	}
+	if len(answer.Rows) != 1 || json.Unmarshal(answer.Rows[0][0], &plans) != nil || len(plans) != 1 {
+		return nil
+	}
+	planned := plans[0].Plan.Rows
+	switch {
+	case p.Prefer.Count == ast.CountPlanned:
+		result.Total = &planned
+	case result.Total != nil && p.MaxRows > 0 && *result.Total > p.MaxRows:
+		more := max(planned, *result.Total)
+		result.Total = &more
+	}
+	return nil
+}
+
+// decode reads the one row of a statement; a function whose row was filtered out has none.
+func decode(rows [][][]byte) (*plan.Result, error) {
+	if len(rows) == 0 {
+		none := int64(0)
+		return &plan.Result{Total: &none}, nil
+	}
+	row := rows[0]
+	if len(row) != sqlgen.NumColumns {
+		return nil, fmt.Errorf("exec: statement returned %d columns", len(row))
+	}
+	result := &plan.Result{
+		Total: integer(row[sqlgen.ColTotal]), Body: row[sqlgen.ColBody], Inserted: integer(row[sqlgen.ColInserted]),
+		Headers: row[sqlgen.ColHeaders], Status: row[sqlgen.ColStatus],
+	}
+	if n := integer(row[sqlgen.ColRows]); n != nil {
+		result.Rows = *n
+	}
+	var err error
+	result.Location, err = location(row[sqlgen.ColLocation])
+	return result, err
+}
+
+func integer(text []byte) *int64 {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil { // NULL
+		return nil
+	}
+	return &n
+}
+
+// location reads the JSON object of a primary key as filters, in its order.
+func location(text []byte) ([]ast.Param, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	var filters []ast.Param
+	d := json.NewDecoder(bytes.NewReader(text))
+	if _, err := d.Token(); err != nil { // the brace
+		return nil, fmt.Errorf("exec: location: %w", err)
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("exec: location: %w", err)
+		}
+		value, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("exec: location: %w", err)
+		}
+		filter := ast.Param{Value: "is.null"}
+		filter.Name, _ = key.(string)
+		if s, ok := value.(string); ok {
+			filter.Value = "eq." + s
+		}
+		filters = append(filters, filter)
+	}
+	return filters, nil
+}

@@ -1,0 +1,270 @@
+// Package render makes the HTTP answer of a plan's result: status, headers and
+// body as PostgREST has them. It knows no SQL.
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/madbase/madbase/modules/rest/ast"
+	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/schema"
+	"github.com/madbase/madbase/platform/apierr"
+)
+
+// Response is an answer that is ready to be written.
+type Response struct {
+	Status int
+	Header http.Header
+	// Body may be nil; then there is no Content-Length either, unless Header has one.
+	Body []byte
+}
+
+// Write writes the answer.
+func (r *Response) Write(w http.ResponseWriter) error {
+	for name, values := range r.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(r.Status)
+	if _, err := w.Write(r.Body); err != nil && r.Body != nil {
+		return fmt.Errorf("render: write answer: %w", err)
+	}
+	return nil
+}
+
+// Answer is the answer to p that result makes. The error is of the variables by
+// which functions change answers: PGRST111, PGRST112.
+func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
+	r := &Response{Header: http.Header{}}
+	switch {
+	case p.Action == ast.Read, p.Action.IsCall():
+		r.rows(p, result)
+	case p.Action == ast.Insert:
+		r.inserted(p, result)
+	default:
+		r.written(p, result)
+	}
+	if applied := applied(p); applied != "" {
+		r.Header.Set("Preference-Applied", applied)
+	}
+	r.Header.Set("Vary", "Accept, Prefer, Range")
+	if err := r.override(result); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// rows answers a read or a call.
+func (r *Response) rows(p *plan.Plan, result *plan.Result) {
+	r.Header.Set("Content-Range", contentRange(p.Range.Lower, p.Range.Lower+result.Rows-1, result.Total))
+	if p.Action == ast.Read {
+		location := "/" + p.Name
+		if p.Query.Canonical != "" {
+			location += "?" + p.Query.Canonical
+		}
+		r.Header.Set("Content-Location", location)
+	} else if p.Routine.ReturnsVoid() {
+		r.Status = http.StatusNoContent
+		return
+	}
+	r.Status = rangeStatus(p.Range.Lower, result.Rows, result.Total)
+	body := result.Body
+	if r.Status == http.StatusRequestedRangeNotSatisfiable {
+		body = outOfBounds(p.Range.Lower, *result.Total)
+	}
+	r.typed(p)
+	if !p.HeadOnly {
+		r.body(body)
+	}
+}
+
+// inserted answers a POST to a table.
+func (r *Response) inserted(p *plan.Plan, result *plan.Result) {
+	r.Status = http.StatusCreated
+	if p.Prefer.Resolution == ast.MergeDuplicates && (result.Inserted == nil || *result.Inserted <= 0) {
+		r.Status = http.StatusOK // all rows were there already
+	}
+	if len(result.Location) > 0 {
+		r.Header.Set("Location", location(p.Name, result.Location))
+	}
+	r.Header.Set("Content-Range", contentRange(1, 0, counted(p, result)))
+	if p.Prefer.Return == ast.ReturnRepresentation {
+		r.typed(p)
+		r.body(result.Body)
+		return
+	}
+	r.body([]byte{})
+}
+
+// written answers PUT, PATCH and DELETE.
+func (r *Response) written(p *plan.Plan, result *plan.Result) {
+	switch p.Action {
+	case ast.Update:
+		r.Header.Set("Content-Range", contentRange(0, result.Rows-1, counted(p, result)))
+	case ast.Delete:
+		r.Header.Set("Content-Range", contentRange(1, 0, counted(p, result)))
+	}
+	if p.Prefer.Return != ast.ReturnRepresentation {
+		r.Status = http.StatusNoContent
+		return
+	}
+	r.Status = http.StatusOK
+	if p.Action == ast.Upsert && result.Inserted != nil && *result.Inserted > 0 {
+		r.Status = http.StatusCreated
+	}
+	r.typed(p)
+	r.body(result.Body)
+}
+
+func (r *Response) body(body []byte) {
+	r.Body = body
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+}
+
+// typed names the body's media type, and its schema where that was negotiated.
+func (r *Response) typed(p *plan.Plan) {
+	r.Header.Set("Content-Type", p.Media.ContentType())
+	if p.Negotiated {
+		r.Header.Set("Content-Profile", p.Schema)
+	}
+}
+
+func counted(p *plan.Plan, result *plan.Result) *int64 {
+	if p.Prefer.Counts() {
+		return &result.Rows
+	}
+	return nil
+}
+
+func contentRange(lower, upper int64, total *int64) string {
+	shown, of := "*", "*"
+	if total != nil {
+		of = strconv.FormatInt(*total, 10)
+	}
+	if lower <= upper && of != "0" {
+		shown = strconv.FormatInt(lower, 10) + "-" + strconv.FormatInt(upper, 10)
+	}
+	return shown + "/" + of
+}
+
+func rangeStatus(lower, rows int64, total *int64) int {
+	switch {
+	case total == nil:
+		return http.StatusOK
+	case lower > *total:
+		return http.StatusRequestedRangeNotSatisfiable
+	case rows < *total:
+		return http.StatusPartialContent
+	}
+	return http.StatusOK
+}
+
+func outOfBounds(offset, total int64) []byte {
+	return errorJSON(apierr.New(416, "PGRST103", "Requested range not satisfiable").
+		WithDetail(fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", offset, total)))
+}
+
+func location(table string, filters []ast.Param) string {
+	var b strings.Builder
+	b.WriteString("/" + table)
+	for i, f := range filters {
+		b.WriteByte("?&"[min(i, 1)])
+		ast.AppendEscaped(&b, f.Name)
+		b.WriteByte('=')
+		ast.AppendEscaped(&b, f.Value)
+	}
+	return b.String()
+}
+
+// applied is the value of Preference-Applied: those of the preferences that mean
+// something for the action.
+func applied(p *plan.Plan) string {
+	prefer := p.Prefer
+	if p.Action != ast.Insert || (len(p.Write.PrimaryKey) == 0 && !p.Query.HasOnConflict) {
+		prefer.Resolution = ""
+	}
+	if !p.Action.IsMutation() {
+		prefer.Return = ""
+	}
+	if p.Action != ast.Insert && p.Action != ast.Update {
+		prefer.Missing = ""
+	}
+	if p.Action == ast.Read || p.Action == ast.Insert || p.Action == ast.Upsert {
+		prefer.HasMaxAffected = false
+	}
+	return prefer.Applied()
+}
+
+// override applies the variables response.status and response.headers.
+func (r *Response) override(result *plan.Result) error {
+	if result.Status != nil {
+		n, err := strconv.Atoi(string(result.Status))
+		if err != nil || n < 200 || n > 999 {
+			return apierr.New(500, "PGRST112", "response.status guc must be a valid status code")
+		}
+		r.Status = n
+	}
+	if result.Headers == nil {
+		return nil
+	}
+	var headers []map[string]string
+	malformed := apierr.New(500, "PGRST111", "response.headers guc must be a JSON array composed of objects with a single key and a string value")
+	if json.Unmarshal(result.Headers, &headers) != nil {
+		return malformed
+	}
+	ours := map[string]bool{}
+	for name := range r.Header {
+		ours[name] = true
+	}
+	for _, header := range headers {
+		if len(header) != 1 {
+			return malformed
+		}
+		for name, value := range header {
+			name = http.CanonicalHeaderKey(name)
+			if ours[name] {
+				r.Header.Del(name)
+				delete(ours, name)
+			}
+			r.Header.Add(name, value)
+		}
+	}
+	return nil
+}
+
+// Inspect answers OPTIONS: what a table or function can be asked for.
+func Inspect(p *plan.Plan) *Response {
+	allow := "OPTIONS,GET,HEAD,POST"
+	switch {
+	case p.Routine != nil && p.Routine.Volatility == schema.Volatile:
+		allow = "OPTIONS,POST"
+	case p.Table != nil:
+		allow = tableMethods(p.Table)
+	}
+	r := &Response{Status: http.StatusOK, Header: http.Header{}}
+	r.Header.Set("Allow", allow)
+	r.Header.Set("Access-Control-Allow-Origin", "*")
+	r.Header.Set("Vary", "Accept, Prefer, Range")
+	r.body([]byte{})
+	return r
+}
+
+func tableMethods(t *schema.Table) string {
+	allow := "OPTIONS,GET,HEAD"
+	if t.Insertable {
+		allow += ",POST"
+	}
+	if t.Insertable && t.Updatable && len(t.PrimaryKey) > 0 {
+		allow += ",PUT"
+	}
+	if t.Updatable {
+		allow += ",PATCH"
+	}
+	if t.Deletable {
+		allow += ",DELETE"
+	}
+	return allow
+}

@@ -1,0 +1,209 @@
+// Package schema is what the REST surface knows of a database: its tables,
+// relationships and functions, read from pg_catalog into immutable snapshots that
+// a Cache keeps current.
+package schema
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Name is a schema-qualified name.
+type Name struct{ Schema, Name string }
+
+// Snapshot is the database at one moment. It is immutable and safe for use by many requests.
+type Snapshot struct {
+	tables    map[Name]*Table
+	relations map[Name][]*Relation
+	routines  map[Name][]*Routine
+}
+
+// Table finds a table or view; nil when there is none.
+func (s *Snapshot) Table(n Name) *Table { return s.tables[n] }
+
+// Routines are the overloads of a function, those with the fewest parameters first.
+func (s *Snapshot) Routines(n Name) []*Routine { return s.routines[n] }
+
+// Relations are the relationships of a table or view to those of the schema target.
+func (s *Snapshot) Relations(of Name, target string) []*Relation {
+	var found []*Relation
+	for _, r := range s.relations[of] {
+		if r.Foreign.Schema == target {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// Table is a table, view, materialized view, foreign or partitioned table.
+type Table struct {
+	Name
+	IsView bool
+	// What can be done to it, be it by an INSTEAD OF trigger; privileges are another matter.
+	Insertable, Updatable, Deletable bool
+	// PrimaryKey are the key's columns; a view has those of its base table that it shows.
+	PrimaryKey []string
+	Columns    []*Column
+
+	byName map[string]*Column
+}
+
+// Column finds a column by its name; nil when there is none.
+func (t *Table) Column(name string) *Column { return t.byName[name] }
+
+// Column is a column of a table.
+type Column struct {
+	Name string
+	// Type is what a value is read as: without the modifiers of PostgreSQL's own types.
+	Type string
+	// NominalType is the type as declared.
+	NominalType string
+	// BaseType is the type under a domain.
+	BaseType string
+	// Default is the default's expression, empty when there is none.
+	Default string
+	// Nullable columns may hold NULL; generated ones are computed by PostgreSQL.
+	Nullable, Generated bool
+}
+
+// RelationKind is the cardinality of a relationship, read from the table to the foreign one.
+type RelationKind int
+
+// The kinds of relationships.
+const (
+	ManyToOne RelationKind = iota
+	OneToOne
+	OneToMany
+	ManyToMany
+	Computed
+)
+
+// Pair is a column and the one it is compared with.
+type Pair struct{ Column, Foreign string }
+
+// Relation is a relationship between two tables or views.
+type Relation struct {
+	Kind           RelationKind
+	Table, Foreign Name
+	// Self is a relationship of a table with itself.
+	Self bool
+	// TableView and ForeignView say that the end is a view.
+	TableView, ForeignView bool
+	// Constraint is the foreign key's name, and Columns its columns.
+	Constraint string
+	Columns    []Pair
+	// Parent is the referenced end of a one-to-one relationship.
+	Parent bool
+	// Junction is the table between, of ManyToMany.
+	Junction *Junction
+	// Function computes the related rows, of Computed; SingleRow says that it returns one at most.
+	Function  Name
+	SingleRow bool
+}
+
+// Junction is the table between two others, with its two foreign keys.
+type Junction struct {
+	Table                              Name
+	SourceConstraint, TargetConstraint string
+	// Source pairs the table's columns with the junction's, Target the foreign table's.
+	Source, Target []Pair
+}
+
+// ToOne reports whether there is at most one related row.
+func (r *Relation) ToOne() bool {
+	return r.Kind == ManyToOne || r.Kind == OneToOne || (r.Kind == Computed && r.SingleRow)
+}
+
+// Volatility is whether a function may write.
+type Volatility byte
+
+// The volatilities, as pg_proc writes them.
+const (
+	Volatile  Volatility = 'v'
+	Stable    Volatility = 's'
+	Immutable Volatility = 'i'
+)
+
+// Routine is one overload of a function.
+type Routine struct {
+	Name
+	Params     []Param
+	Volatility Volatility
+	Variadic   bool
+	// Returns is the type of a row or value: a table's name where Composite.
+	Returns          Name
+	Composite, SetOf bool
+}
+
+// Param is a function's input parameter.
+type Param struct {
+	Name string
+	// Type is its type; MaxType the same without a length, so that long values are not cut.
+	Type, MaxType string
+	Required      bool
+	Variadic      bool
+}
+
+// ReturnsVoid reports whether the function returns nothing.
+func (r *Routine) ReturnsVoid() bool {
+	return !r.SetOf && !r.Composite && r.Returns == Name{"pg_catalog", "void"}
+}
+
+// ReturnsScalar reports whether the result is one bare value.
+func (r *Routine) ReturnsScalar() bool { return !r.SetOf && !r.Composite }
+
+// ReturnsScalars reports whether the result is a list of bare values.
+func (r *Routine) ReturnsScalars() bool { return r.SetOf && !r.Composite }
+
+// ReturnsObject reports whether the result is one row.
+func (r *Routine) ReturnsObject() bool { return !r.SetOf && r.Composite }
+
+// newSnapshot indexes what was loaded, keeping relations and routines in a fixed order.
+func newSnapshot(tables []*Table, relations []*Relation, routines []*Routine) *Snapshot {
+	s := &Snapshot{tables: map[Name]*Table{}, relations: map[Name][]*Relation{}, routines: map[Name][]*Routine{}}
+	for _, t := range tables {
+		t.byName = make(map[string]*Column, len(t.Columns))
+		for _, c := range t.Columns {
+			t.byName[c.Name] = c
+		}
+		s.tables[t.Name] = t
+	}
+	for _, r := range relations {
+		s.relations[r.Table] = append(s.relations[r.Table], r)
+	}
+	for _, rs := range s.relations {
+		slices.SortStableFunc(rs, compareRelations)
+	}
+	for _, r := range routines {
+		s.routines[r.Name] = append(s.routines[r.Name], r)
+	}
+	for _, rs := range s.routines {
+		slices.SortStableFunc(rs, func(a, b *Routine) int {
+			if d := cmp.Compare(len(a.Params), len(b.Params)); d != 0 {
+				return d
+			}
+			return slices.CompareFunc(a.Params, b.Params, func(a, b Param) int {
+				return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type))
+			})
+		})
+	}
+	return s
+}
+
+// compareRelations orders the candidates that an ambiguous embed's error lists.
+func compareRelations(a, b *Relation) int {
+	rank := map[RelationKind]int{OneToMany: 0, ManyToOne: 1, OneToOne: 2, ManyToMany: 3, Computed: 4}
+	return cmp.Or(
+		cmp.Compare(a.Foreign.Name, b.Foreign.Name),
+		cmp.Compare(rank[a.Kind], rank[b.Kind]),
+		cmp.Compare(a.Constraint, b.Constraint),
+		cmp.Compare(a.junctionName(), b.junctionName()),
+	)
+}
+
+func (r *Relation) junctionName() string {
+	if r.Junction == nil {
+		return ""
+	}
+	return r.Junction.Table.Name + "\x00" + r.Junction.SourceConstraint + "\x00" + r.Junction.TargetConstraint
+}

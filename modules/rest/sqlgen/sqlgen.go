@@ -1,0 +1,150 @@
+// Package sqlgen writes a plan as one SQL statement in which PostgreSQL itself
+// makes the answer's body. Names reach the text only quoted, what a caller sends
+// only as parameters. The shapes of the statements are PostgREST's, so that
+// policies, triggers and EXPLAIN see what they know.
+package sqlgen
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/schema"
+)
+
+// Statement is SQL with its parameters in text format; nil is NULL.
+type Statement struct {
+	SQL  string
+	Args [][]byte
+}
+
+// Columns of the one row that every statement of Generate returns.
+const (
+	ColTotal = iota
+	ColRows
+	ColLocation
+	ColBody
+	ColHeaders
+	ColStatus
+	ColInserted
+	NumColumns
+)
+
+// Generate writes p's statement. It returns one row with the columns above.
+func Generate(p *plan.Plan) Statement {
+	g := &generator{plan: p}
+	switch {
+	case p.Write != nil:
+		g.mainWrite()
+	case p.Call != nil:
+		g.mainCall()
+	default:
+		g.mainRead()
+	}
+	return Statement{g.sql.String(), g.args}
+}
+
+// Explain writes the statement whose plan tells how many rows p's read has by the
+// planner's estimate.
+func Explain(p *plan.Plan) Statement {
+	g := &generator{plan: p}
+	g.write("EXPLAIN (FORMAT JSON) ")
+	g.countQuery(p.Read)
+	return Statement{g.sql.String(), g.args}
+}
+
+// generator writes one statement.
+type generator struct {
+	plan *plan.Plan
+	sql  strings.Builder
+	args [][]byte
+}
+
+func (g *generator) write(parts ...string) {
+	for _, p := range parts {
+		g.sql.WriteString(p)
+	}
+}
+
+// ident writes a quoted name. This is the only way by which names reach the text.
+func (g *generator) ident(name string) {
+	g.sql.WriteByte('"')
+	for i := range len(name) {
+		switch c := name[i]; c {
+		case 0: // cannot be in a name, and would end the statement
+		case '"':
+			g.sql.WriteString(`""`)
+		default:
+			g.sql.WriteByte(c)
+		}
+	}
+	g.sql.WriteByte('"')
+}
+
+func (g *generator) name(n schema.Name) {
+	if n.Schema != "" {
+		g.ident(n.Schema)
+		g.sql.WriteByte('.')
+	}
+	g.ident(n.Name)
+}
+
+func (g *generator) column(of schema.Name, name string) {
+	g.name(of)
+	if name == "*" {
+		g.write(".*")
+		return
+	}
+	g.sql.WriteByte('.')
+	g.ident(name)
+}
+
+// arg writes a parameter for value.
+func (g *generator) arg(value string) { g.bytes([]byte(value)) }
+
+func (g *generator) bytes(value []byte) {
+	if value == nil {
+		value = []byte{}
+	}
+	g.args = append(g.args, value)
+	g.sql.WriteByte('$')
+	g.sql.WriteString(strconv.Itoa(len(g.args)))
+}
+
+// list writes each item with do and commas between.
+func list[T any](g *generator, items []T, do func(T)) {
+	for i, item := range items {
+		if i > 0 {
+			g.write(", ")
+		}
+		do(item)
+	}
+}
+
+// arrayLiteral is values as the text of a PostgreSQL array.
+func arrayLiteral(values []string) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, v := range values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		for j := range len(v) {
+			if v[j] == '"' || v[j] == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(v[j])
+		}
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// byteaLiteral is data as the text of a bytea.
+func byteaLiteral(data []byte) string { return `\x` + hex.EncodeToString(data) }
+
+// setting reads a variable of the transaction, NULL when it is not set.
+func setting(name string) string { return "nullif(current_setting('" + name + "', true), '')" }
