@@ -46,7 +46,7 @@ func New(cfg Config, deps Deps) *slog.Logger {
 	if out == nil {
 		out = os.Stderr
 	}
-	options := &slog.HandlerOptions{Level: ParseLevel(cfg.Level)}
+	options := &slog.HandlerOptions{Level: ParseLevel(cfg.Level), ReplaceAttr: readable}
 	var h slog.Handler
 	if cfg.Format == "json" || cfg.Format != "text" && !isTerminal(out) {
 		h = slog.NewJSONHandler(out, options)
@@ -58,6 +58,14 @@ func New(cfg Config, deps Deps) *slog.Logger {
 		l = l.With("role", deps.Role)
 	}
 	return l
+}
+
+// readable writes durations as 1.5s in JSON too, where slog would count nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {

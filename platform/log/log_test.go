@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/labstack/echo/v4"
@@ -38,7 +39,7 @@ func TestLinesCarryWhatTheContextKnows(t *testing.T) {
 	l := log.New(log.Config{Level: "info", Format: "auto"}, log.Deps{Out: &out, Role: "worker", RequestID: func(context.Context) string { return "r1" }})
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
 	l.With("a", 1).InfoContext(ctx, "hello")
-	l.InfoContext(ctx, "own id", "request_id", "r2")
+	l.InfoContext(ctx, "own id", "request_id", "r2", "took", 1500*time.Millisecond)
 	l.DebugContext(ctx, "unseen")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 2 {
@@ -51,7 +52,7 @@ func TestLinesCarryWhatTheContextKnows(t *testing.T) {
 	if line["request_id"] != "r1" || line["role"] != "worker" || line["a"] != 1.0 || line["trace_id"] != "01000000000000000000000000000000" {
 		t.Errorf("got %v", line)
 	}
-	if strings.Count(lines[1], "request_id") != 1 || !strings.Contains(lines[1], `"request_id":"r2"`) {
+	if strings.Count(lines[1], "request_id") != 1 || !strings.Contains(lines[1], `"request_id":"r2","took":"1.5s"`) {
 		t.Errorf("got %s", lines[1])
 	}
 }
