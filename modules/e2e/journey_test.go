@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/madbase/madbase/platform/testkit"
 )
 
 var install = sync.OnceValues(func() (string, error) {

@@ -49,7 +49,7 @@ test('auth: sign up, sign in, refresh, change, sign out', async () => {
   const token = refreshed.session.access_token
   await ok(again.auth.signOut())
   const gone = await client.auth.getUser(token)
-  assert.equal(gone.error?.code, 'session_not_found')
+  assert.equal(gone.error?.name, 'AuthSessionMissingError') // how the client takes session_not_found
 
   const taken = await app().auth.signUp({ email: address, password })
   assert.equal(taken.error.code, 'user_already_exists')
