@@ -1,0 +1,135 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/madbase/madbase/platform/blob"
+)
+
+func TestParseSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"20MB": 20e6, "1gb": 1e9, "3kB": 3000, "7b": 7, "1.5mb": 1.5e6, "1.2345kb": 1230, "20": -1, "MB": -1, "-1MB": -1, "1e9b": -1, "1 MB": -1,
+		"99999999999999999999gb": -1, "": -1,
+	} {
+		got, ok := parseSize(text)
+		if !ok {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestRobotsRules(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"none": true, "noindex, nofollow": true, "max-snippet:-1": true, "max-image-preview: large": true, "otherbot: noindex, nofollow": true,
+		"unavailable_after: 2025-06-25": true, "": false, " ": false, "nope": false, "noindex,": false, "max-snippet: x": false, "bot:": false, "a b: noindex": false,
+	} {
+		if got := validRobots(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func FuzzNames(f *testing.F) {
+	for _, seed := range []string{"a/b.txt", "", "/", "../x", "a//b", "a/../b", ".", "ü", "a%2Fb", "a\x00", strings.Repeat("x/", 600)} {
+		f.Add("bucket", seed)
+	}
+	f.Fuzz(func(t *testing.T, bucket, name string) {
+		if !validBucket(bucket) || !validKey(name) {
+			return
+		}
+		if strings.ContainsAny(name, "\x00\\%\n") || strings.Contains("/"+name+"/", "/../") || strings.Contains(bucket, "/") {
+			t.Fatalf("%q is let through", name)
+		}
+		key, err := blobKey("default", bucket, name, "v")
+		if err != nil {
+			return
+		}
+		if blob.CheckKey(key) != nil || !strings.HasPrefix(key, "default/"+bucket+"/") || !strings.HasSuffix(key, "/v") {
+			t.Fatalf("key %q", key)
+		}
+		// Two names never share a key.
+		back := strings.TrimSuffix(strings.TrimPrefix(key, "default/"+bucket+"/"), "/v")
+		segments := strings.Split(back, "/")
+		for i, s := range segments {
+			if s == emptySegment {
+				segments[i] = ""
+			}
+		}
+		if strings.Join(segments, "/") != name {
+			t.Fatalf("%q became %q", name, back)
+		}
+	})
+}
+
+func FuzzRange(f *testing.F) {
+	for _, seed := range []string{"bytes=0-1", "bytes=-5", "bytes=5-", "bytes=-", "bytes=9223372036854775807-9223372036854775807", "bytes=0-9223372036854775807", "x=1", "bytes=1-2,3-4"} {
+		f.Add(seed, int64(10))
+	}
+	f.Fuzz(func(t *testing.T, header string, size int64) {
+		part, ok := parseRange(header)
+		if !ok || part == nil || size < 0 {
+			return
+		}
+		offset, length, err := part.Resolve(size)
+		if err == nil && (offset < 0 || length <= 0 || offset+length > size) {
+			t.Fatalf("%q of %d bytes: %d+%d", header, size, offset, length)
+		}
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	f.Add([]byte("--B\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"a\":1}\r\n--B\r\nContent-Disposition: form-data; name=\"\"; filename=\"x\"\r\n\r\nbody\r\n--B--\r\n"), "multipart/form-data; boundary=B", "eyJhIjoxfQ==")
+	f.Add([]byte("--B--"), "multipart/form-data; boundary=B", "")
+	f.Add([]byte("raw"), "text/plain", "!")
+	f.Fuzz(func(t *testing.T, body []byte, contentType, header string) {
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		r.Header.Set("X-Metadata", header)
+		in, err := readUpload(r)
+		if err != nil {
+			return
+		}
+		if in.userMetadata != nil && !json.Valid(in.userMetadata) {
+			t.Fatalf("user metadata %q", in.userMetadata)
+		}
+		n, _ := io.Copy(io.Discard, in.body)
+		if n > int64(len(body)) {
+			t.Fatalf("%d bytes of %d", n, len(body))
+		}
+	})
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(cursor{"a/b", "asc", "name", ""}.String())
+	f.Add(cursor{"a", "desc", "created_at", "2026-01-02T03:04:05.678Z"}.String())
+	f.Add("!")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseCursor(text)
+		if err != nil {
+			return
+		}
+		again, err := parseCursor(c.String())
+		if err != nil || again != c {
+			t.Fatalf("%+v became %+v: %v", c, again, err)
+		}
+	})
+}
+
+func FuzzRobots(f *testing.F) {
+	f.Add("bot: noindex, unavailable_after: Wed, 25 Jun 2025 15:00:00 PST")
+	f.Fuzz(func(t *testing.T, text string) {
+		if validRobots(text) && strings.ContainsAny(text, "\r\n\x00") {
+			t.Fatalf("%q could break a header", text)
+		}
+	})
+}
