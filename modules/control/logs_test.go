@@ -78,11 +78,13 @@ func TestLogStoreFaults(t *testing.T) {
 	}{
 		"its refusal": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "parse error at line 1", 400) }, 400, "parse error at line 1"},
 		"its fault":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "geheim", 500) }, 502, "cannot be queried"},
-		"a redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/geheim", http.StatusFound) }, 502, "cannot be queried"},
-		"no JSON":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, "cannot be queried"},
-		"too much":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }, 502, "larger than 1048576"},
-		"a cut":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "cannot be queried"},
-		"silence":     {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, "too long"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/geheim", http.StatusFound)
+		}, 502, "cannot be queried"},
+		"no JSON":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 502, "cannot be queried"},
+		"too much": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }, 502, "larger than 1048576"},
+		"a cut":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "cannot be queried"},
+		"silence":  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, "too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
