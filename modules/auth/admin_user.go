@@ -58,9 +58,12 @@ func (m *Module) adminUserList(c echo.Context, _ admin) error {
 	if err != nil {
 		return invalid("Bad Pagination Parameters: " + err.Error())
 	}
+	if size == 0 {
+		size = defaultPageSize
+	}
 	page := store.Page{
 		Audience: m.audience(c.Request()), Filter: strings.ToValidUTF8(strings.ReplaceAll(query.Get("filter"), "\x00", ""), "\uFFFD"),
-		Ascending: ascending, Limit: size, Offset: (number - 1) * size,
+		Ascending: ascending, Limit: size, Offset: (max(number, 1) - 1) * size, // page 0 is the first, and its next one is page 1
 	}
 	users, total, err := store.ListUsers(c.Request().Context(), projectOf(c).DB.Auth, page)
 	if err != nil {
@@ -74,7 +77,7 @@ func (m *Module) adminUserList(c echo.Context, _ admin) error {
 
 const defaultPageSize = 50
 
-// parsePaging reads a page's number or size; 0 stands for the usual one, as nothing does.
+// parsePaging reads a page's number or size; nothing stands for the usual one.
 func parsePaging(text string, usual int) (int, error) {
 	if text == "" {
 		return usual, nil
@@ -82,9 +85,6 @@ func parsePaging(text string, usual int) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
 		return 0, err
-	}
-	if n == 0 {
-		return usual, nil
 	}
 	return int(n), nil
 }

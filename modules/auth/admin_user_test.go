@@ -83,6 +83,7 @@ func TestAdminUpdates(t *testing.T) {
 	update(map[string]any{"ban_duration": "1 day"}).want(400, "validation_failed")
 	update(map[string]any{"email": "no"}).want(400, "validation_failed")
 	c := update(map[string]any{"email": "b@example.com", "phone": "15551234567", "email_confirm": true}).want(200, "")
+	equal(t, "address as read again", s.call("GET", "/admin/users/"+id, s.service(), nil).at("identities", "0", "identity_data", "email"), "b@example.com")
 	equal(t, "address", []any{c.at("email"), c.at("phone"), c.at("identities", "1", "provider")}, []any{"b@example.com", "15551234567", "phone"})
 
 	update(map[string]any{"ban_duration": "1h"}).want(200, "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -27,7 +28,7 @@ func (m *Module) adminUserUpdate(c echo.Context, by admin) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
+	ctx, before := c.Request().Context(), user.Identities
 	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
 		if user, err = store.LockUser(ctx, tx, user.ID); err != nil {
 			return err
@@ -52,7 +53,16 @@ func (m *Module) adminUserUpdate(c echo.Context, by admin) error {
 	case err != nil:
 		return databaseError("Error updating user", err)
 	}
+	user.Identities = asBefore(before, user.Identities)
 	return httpx.JSON(c, http.StatusOK, user)
+}
+
+// asBefore is GoTrue's view of the identities in the answer to an update: those
+// that were there are shown as they were, the next read shows what they became.
+func asBefore(before, after []store.Identity) []store.Identity {
+	return append(slices.Clone(before), slices.DeleteFunc(after, func(a store.Identity) bool {
+		return slices.ContainsFunc(before, func(b store.Identity) bool { return a.ID == b.ID })
+	})...)
 }
 
 // userChange is one step of an update, within its transaction.

@@ -116,10 +116,12 @@ func (m *Module) load(c echo.Context, caller *claims.Caller) (signedIn, error) {
 	case user.Banned(m.now()):
 		return signedIn{}, forbidden(codeUserBanned, "User is banned")
 	case !hasAudience(caller, user.Audience):
-		return signedIn{}, forbidden(codeBadJWT, "invalid claim: aud claim is not the user's")
+		return signedIn{}, foreignAudience()
 	}
 	return signedIn{user, session}, nil
 }
+
+func foreignAudience() error { return invalid("Token audience doesn't match request audience") }
 
 // hasAudience reads the claim aud, a text or a list (RFC 7519, section 4.1.3).
 func hasAudience(caller *claims.Caller, audience string) bool {

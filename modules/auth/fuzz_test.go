@@ -57,7 +57,7 @@ func FuzzPaging(f *testing.F) {
 	f.Add("-1", "email")
 	f.Add("99999999999999999999", "created_at up")
 	f.Fuzz(func(t *testing.T, number, sort string) {
-		if n, err := parsePaging(number, 7); err == nil && n < 1 {
+		if n, err := parsePaging(number, 7); err == nil && n < 0 {
 			t.Errorf("%q became %d", number, n)
 		}
 		_, _ = parseSort([]string{sort, number})

@@ -13,6 +13,7 @@ func (m *Module) Routes(g *echo.Group) {
 	g.POST("/token", m.token)
 	g.GET("/user", m.asUser(m.userGet))
 	g.PUT("/user", m.asUser(m.userUpdate))
+	g.Match([]string{"POST", "PATCH", "DELETE"}, "/user", m.asUser(notAllowed))
 	g.POST("/logout", m.asUser(m.logout))
 
 	g.GET("/admin/users", m.asAdmin(m.adminUserList))

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -11,6 +12,7 @@ import (
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/project"
 )
 
@@ -74,6 +76,15 @@ func (m *Module) answer(c echo.Context, user *store.User, session *store.Session
 	return sessionBody{
 		AccessToken: access, TokenType: "bearer", ExpiresIn: int64(m.cfg.JWTExp), ExpiresAt: expires.Unix(), RefreshToken: refresh, User: user,
 	}, nil
+}
+
+// respond writes the answer of a sign-in.
+func (m *Module) respond(c echo.Context, user *store.User, session *store.Session, refresh string) error {
+	body, err := m.answer(c, user, session, refresh)
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(c, http.StatusOK, body)
 }
 
 func (m *Module) issuer(p *project.Project) string {

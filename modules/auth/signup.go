@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +14,6 @@ import (
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/db"
-	"github.com/madbase/madbase/platform/httpx"
 )
 
 type signupRequest struct {
@@ -70,11 +68,10 @@ func (m *Module) signup(c echo.Context) error {
 	if err != nil {
 		return databaseError("Database error saving new user", err)
 	}
-	body, err := m.answer(c, user, session, refresh)
-	if err != nil {
-		return err
+	for i := range user.Identities { // GoTrue's answer shows the identity as confirmed with the user; the stored one is not
+		user.Identities[i].Data = user.UserMetadata
 	}
-	return httpx.JSON(c, http.StatusOK, body)
+	return m.respond(c, user, session, refresh)
 }
 
 func userExists() error { return unprocessable(codeUserExists, "User already registered") }
@@ -177,11 +174,7 @@ func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest
 	if err != nil {
 		return databaseError("Database error updating user", err)
 	}
-	body, err := m.answer(c, user, session, refresh)
-	if err != nil {
-		return err
-	}
-	return httpx.JSON(c, http.StatusOK, body)
+	return m.respond(c, user, session, refresh)
 }
 
 // signupAnonymous makes a user with nothing but an id.
@@ -215,9 +208,5 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 	if err != nil {
 		return databaseError("Database error creating anonymous user", err)
 	}
-	body, err := m.answer(c, user, session, refresh)
-	if err != nil {
-		return err
-	}
-	return httpx.JSON(c, http.StatusOK, body)
+	return m.respond(c, user, session, refresh)
 }

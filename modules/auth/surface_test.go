@@ -54,11 +54,13 @@ func TestUnknownRoutesAndMethods(t *testing.T) {
 		a := s.call("GET", path, "", nil)
 		equal(t, path, []any{a.status, a.text, strings.HasPrefix(a.header.Get("Content-Type"), "text/plain")}, []any{404, "404 page not found\n", true})
 	}
-	for _, route := range []string{"DELETE /user", "GET /token", "GET /signup", "POST /settings", "PATCH /admin/users"} {
+	for _, route := range []string{"GET /token", "GET /signup", "POST /settings", "PATCH /admin/users"} {
 		method, path, _ := strings.Cut(route, " ")
 		a := s.call(method, path, "", nil)
 		equal(t, route, []any{a.status, a.text}, []any{405, ""})
 	}
+	s.call("DELETE", "/user", "", nil).want(401, "no_authorization")
+	equal(t, "DELETE /user", s.call("DELETE", "/user", s.signup("a@example.com", "secret1").str("access_token"), nil).status, 405)
 }
 
 func TestConfigNamesItsFaults(t *testing.T) {

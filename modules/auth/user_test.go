@@ -94,7 +94,7 @@ func TestAccessTokensAreRefused(t *testing.T) {
 		"sub no uuid":     {sign(func(c map[string]any) { c["sub"] = "x" }), 400, "bad_jwt"},
 		"sub a number":    {sign(func(c map[string]any) { c["sub"] = 7 }), 403, "bad_jwt"},
 		"unknown user":    {sign(func(c map[string]any) { c["sub"] = nobody }), 403, "user_not_found"},
-		"other audience":  {sign(func(c map[string]any) { c["aud"] = "other" }), 403, "bad_jwt"},
+		"other audience":  {sign(func(c map[string]any) { c["aud"] = "other" }), 400, "validation_failed"},
 	} {
 		for _, route := range []string{"GET /user", "PUT /user", "POST /logout"} {
 			method, path, _ := strings.Cut(route, " ")

@@ -31,7 +31,7 @@ const sessionColumns = `coalesce(s.id::text, ''), coalesce(s.created_at, to_time
 	coalesce(s.refreshed_at AT TIME ZONE 'utc', s.created_at, to_timestamp(0)), s.not_after, coalesce(s.aal::text, 'aal1')`
 
 // methodsColumn is the session's claim amr, newest first.
-const methodsColumn = `(SELECT json_agg(json_build_object('method', m.authentication_method, 'timestamp', extract(epoch FROM m.updated_at)::bigint)
+const methodsColumn = `(SELECT json_agg(json_build_object('method', m.authentication_method, 'timestamp', floor(extract(epoch FROM m.updated_at))::bigint)
 	ORDER BY m.updated_at DESC) FROM auth.mfa_amr_claims m WHERE m.session_id = s.id)`
 
 func (s *Session) into() []any {
