@@ -35,7 +35,7 @@ func Load(ctx context.Context, conn *pgx.Conn, exposed []string) (*Snapshot, err
 	deps.addPrimaryKeys(tables, primary)
 	relations := relate(tables, keys, deps)
 	relations = override(relations, computed)
-	return newSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines), nil
+	return NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines), nil
 }
 
 type loader struct {

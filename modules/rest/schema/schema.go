@@ -158,8 +158,8 @@ func (r *Routine) ReturnsScalars() bool { return r.SetOf && !r.Composite }
 // ReturnsObject reports whether the result is one row.
 func (r *Routine) ReturnsObject() bool { return !r.SetOf && r.Composite }
 
-// newSnapshot indexes what was loaded, keeping relations and routines in a fixed order.
-func newSnapshot(tables []*Table, relations []*Relation, routines []*Routine) *Snapshot {
+// NewSnapshot indexes what was loaded, keeping relations and routines in a fixed order.
+func NewSnapshot(tables []*Table, relations []*Relation, routines []*Routine) *Snapshot {
 	s := &Snapshot{tables: map[Name]*Table{}, relations: map[Name][]*Relation{}, routines: map[Name][]*Routine{}}
 	for _, t := range tables {
 		t.byName = make(map[string]*Column, len(t.Columns))
