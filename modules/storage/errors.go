@@ -118,7 +118,7 @@ func translate(err error) error {
 	if errors.Is(err, rls.ErrBusy) {
 		return real(fail(http.StatusTooManyRequests, "too_many_connections", "SlowDown", "Too many connections issued to the database")).Because(err)
 	}
-	if errors.Is(err, rls.ErrUnavailable) {
+	if _, away := errors.AsType[*pgconn.ConnectError](err); away || errors.Is(err, rls.ErrUnavailable) {
 		return real(fail(statusDatabaseTimeout, "DatabaseTimeout", "DatabaseTimeout", "The connection to the database timed out")).Because(err)
 	}
 	if e, ok := errors.AsType[*apierr.Error](err); ok {
