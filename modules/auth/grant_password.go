@@ -57,6 +57,9 @@ func (m *Module) grantPassword(c echo.Context) error {
 		session, refresh, err = m.signIn(ctx, tx, user, m.client(c.Request()))
 		return err
 	})
+	if store.Violates(err, "sessions_user_id_fkey") { // the user was deleted in the meantime
+		return badRequest(codeInvalidCredentials, "Invalid login credentials")
+	}
 	if err != nil {
 		return databaseError("Database error granting user", err)
 	}

@@ -68,6 +68,9 @@ func (m *Module) userUpdate(c echo.Context, who signedIn) error {
 	if store.Violates(err, "users_email_partial_key") {
 		return emailExists()
 	}
+	if errors.Is(err, store.ErrNotFound) || store.Violates(err, "identities_user_id_fkey") { // the user was deleted in the meantime
+		return forbidden(codeUserNotFound, "User from sub claim in JWT does not exist")
+	}
 	if err != nil {
 		return databaseError("Error updating user", err)
 	}

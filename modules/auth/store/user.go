@@ -223,8 +223,8 @@ func Caller(ctx context.Context, q db.Queryer, userID, sessionID string) (*User,
 	return u, s, nil
 }
 
-// Violates reports whether err is a violation of the unique constraint or index of that name.
+// Violates reports whether err is a violation of the unique or foreign key, or unique index, of that name.
 func Violates(err error, constraint string) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "23505" && e.ConstraintName == constraint
+	return ok && (e.Code == "23505" || e.Code == "23503") && e.ConstraintName == constraint
 }
