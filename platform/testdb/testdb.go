@@ -85,6 +85,9 @@ func IgnoreGoroutines() []goleak.Option {
 type server struct {
 	url    string
 	origin string
+	// started holds the pipe whose closing has the server's files removed: were it
+	// collected as garbage, they would go while tests run.
+	started *Server
 
 	mu        sync.Mutex
 	templates map[string]string
@@ -96,7 +99,7 @@ var shared = sync.OnceValues(func() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{url: s.URL, origin: s.Origin, templates: map[string]string{}}, nil
+	return &server{url: s.URL, origin: s.Origin, started: s, templates: map[string]string{}}, nil
 })
 
 func obtain(t testing.TB) *server {
