@@ -63,7 +63,6 @@ func TestAdminCreates(t *testing.T) {
 	create(map[string]any{"email": "b@example.com", "role": strings.Repeat("x", 300)}).want(400, "validation_failed")
 	create(map[string]any{"email": "b@example.com", "ban_duration": "24h", "email_confirm": true, "password": "secret1"}).want(200, "")
 	s.signin("b@example.com", "secret1").want(400, "user_banned")
-	// A password's hash of another system: that of "secret1" with cost 4.
 	equal(t, "audit", s.count(`SELECT count(*) FROM auth.audit_log_entries WHERE payload ->> 'actor_username' = 'service_role'
 		AND payload -> 'traits' ->> 'user_email' = 'a@example.com'`), 1)
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 func TestSignIn(t *testing.T) {
@@ -45,14 +47,21 @@ func TestSignInReportsAWeakPassword(t *testing.T) {
 func TestRowsOfADumpSignIn(t *testing.T) {
 	t.Parallel()
 	s := start(t, config())
-	// Inserted by SQL, with NULL where GoTrue has empty texts; the hash is of "secret1", cost 4.
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret1"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
 	made := s.call("POST", "/admin/users", s.service(), map[string]any{
-		"email": "a@example.com", "password_hash": "$2a$04$zVHmKQtGGQob.b/Nc7l9NO8UlrYcW05FiuCj/SxsFO/ZtiN9.mNzy", "email_confirm": true,
-	})
+		"email": "a@example.com", "password_hash": string(hash), "email_confirm": true,
+	}).want(200, "")
+	// As inserted by SQL, with NULL where GoTrue has empty texts.
 	s.f.Exec(t, `UPDATE auth.users SET confirmation_token = NULL, recovery_token = NULL, email_change = NULL, email_change_token_new = NULL,
 		phone_change = NULL, phone_change_token = NULL, raw_app_meta_data = NULL, raw_user_meta_data = NULL, created_at = NULL, updated_at = NULL, role = NULL`)
 	equal(t, "user", s.call("GET", "/admin/users/"+made.str("id"), s.service(), nil).want(200, "").at("app_metadata"), map[string]any{})
 	s.call("GET", "/admin/users", s.service(), nil).want(200, "")
+	session := s.signin("a@example.com", "secret1").want(200, "")
+	s.call("GET", "/user", session.str("access_token"), nil).want(200, "")
+	s.refresh(session.str("refresh_token")).want(200, "")
 }
 
 func TestAccessTokensAreRefused(t *testing.T) {

@@ -55,7 +55,7 @@ func TestHashAndCompare(t *testing.T) {
 
 func TestTooManyAtOnceAreRefused(t *testing.T) {
 	t.Parallel()
-	h := hasher(t, 12)
+	h := hasher(t, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var busy, ended atomic.Int64
