@@ -83,15 +83,15 @@ func (b *builder) errNoRelation(origin, target, hint string) error {
 	e := apierr.New(400, "PGRST200", "Could not find a relationship between '"+origin+"' and '"+target+"' in the schema cache").
 		WithDetail("Searched for a foreign key relationship between '" + origin + "' and '" + target + using +
 			"' in the schema '" + b.req.Schema + "', but no matches were found.")
-	relations := b.schema.Relations(schema.Name{Schema: b.req.Schema, Name: origin}, b.req.Schema)
-	if len(relations) == 0 {
+	from := schema.Name{Schema: b.req.Schema, Name: origin}
+	if !b.schema.Related(from) {
 		if similar, _ := schema.Similar(origin, b.schema.RelatedNames(b.req.Schema), looseScore); similar != "" {
 			e.Hint = "Perhaps you meant '" + similar + "' instead of '" + origin + "'."
 		}
 		return e
 	}
 	var children []string
-	for _, r := range relations {
+	for _, r := range b.schema.Relations(from, b.req.Schema) {
 		children = append(children, r.Foreign.Name)
 	}
 	// A child that exists is not the mistake: the hint is.

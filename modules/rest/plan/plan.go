@@ -33,7 +33,13 @@ type Plan struct {
 	Media ast.MediaType
 	// MaxRows is the bound of Rules, when the request is subject to it.
 	MaxRows int64
+	// Renamed are embeds with an alias that the request calls by their names all
+	// the same: it works, with a warning.
+	Renamed []Renamed
 }
+
+// Renamed is an embed's name and its alias.
+type Renamed struct{ Name, Alias string }
 
 // Body is how PostgreSQL makes the body out of the rows.
 type Body int
@@ -140,7 +146,7 @@ func (b *builder) finish(p *Plan) error {
 	if len(b.req.Prefer.Unknown) > 0 && b.req.Prefer.Strict() {
 		return errPreferences(b.req.Prefer.Unknown)
 	}
-	p.Body, p.Media = body, media
+	p.Body, p.Media, p.Renamed = body, media, b.renamed
 	if p.HeadOnly || (p.Action.IsMutation() && p.Prefer.Return != ast.ReturnRepresentation) {
 		p.Body = NoBody
 	}

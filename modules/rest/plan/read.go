@@ -145,6 +145,8 @@ type builder struct {
 	req    *ast.Request
 	schema *schema.Snapshot
 	rules  Rules
+	// renamed are the embeds that the request called by their old names.
+	renamed []Renamed
 }
 
 // Source is the name under which a statement sees the rows that it wrote or that
@@ -212,6 +214,9 @@ func (b *builder) at(node *Read, path []string, do func(*Read)) error {
 	}
 	for _, e := range node.Embeds {
 		if e.Name == path[0] || e.Alias == path[0] {
+			if e.Label() != path[0] {
+				b.renamed = append(b.renamed, Renamed{e.Name, e.Alias})
+			}
 			return b.at(e, path[1:], do)
 		}
 	}
@@ -251,7 +256,7 @@ func (b *builder) tableFilter(table schema.Name, f *ast.Filter) *Filter {
 	field := b.field(table, f.Field)
 	if f.Op.Kind == ast.Search {
 		c := b.column(table, f.Field.Name)
-		field.ToVector = c == nil || c.BaseType != "tsvector"
+		field.ToVector = c != nil && c.BaseType != "tsvector"
 	}
 	return &Filter{Filter: f, Field: field}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,7 @@ func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
 		r.Header.Set("Preference-Applied", applied)
 	}
 	r.Header.Set("Vary", "Accept, Prefer, Range")
+	r.warn(p.Renamed)
 	if err := r.override(result); err != nil {
 		return nil, err
 	}
@@ -177,6 +179,21 @@ func location(table string, filters []ast.Param) string {
 		ast.AppendEscaped(&b, f.Value)
 	}
 	return b.String()
+}
+
+// warn names the embeds that were called by a name which their alias has replaced.
+func (r *Response) warn(renamed []plan.Renamed) {
+	if len(renamed) == 0 {
+		return
+	}
+	var changes []string
+	for i, n := range renamed {
+		if !slices.Contains(renamed[:i], n) {
+			changes = append(changes, "`"+n.Name+"` to `"+n.Alias+"`")
+		}
+	}
+	r.Header.Set("Warning", `299 madbase "Embedded resource was referenced by relation name even though it has an alias. `+
+		`This is deprecated and will stop working in a future release. Update `+strings.Join(changes, ", ")+` in query string filters, orders or limits."`)
 }
 
 // applied is the value of Preference-Applied: those of the preferences that mean

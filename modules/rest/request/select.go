@@ -10,14 +10,10 @@ import (
 // cannot exhaust the stack.
 const maxDepth = 64
 
-// parseSelect reads the parameter select.
+// parseSelect reads the parameter select. What follows a complete list, such as
+// one parenthesis too many, is ignored, as by PostgREST.
 func parseSelect(text string) ([]ast.SelectItem, error) {
-	s := newScanner("select parameter", text, text)
-	items, err := s.selectList(0)
-	if err == nil && !s.atEnd() {
-		err = s.failEnd(`"," or end of input`)
-	}
-	return items, err
+	return newScanner("select parameter", text, text).selectList(0)
 }
 
 func (s *scanner) selectList(depth int) ([]ast.SelectItem, error) {

@@ -19,11 +19,7 @@ WITH ` + baseTypes + `,
 cols AS (
 	SELECT a.attrelid, json_agg(json_build_object(
 		'Name', a.attname,
-		'Type', CASE
-			WHEN t.typtype = 'd' AND bt.typnamespace = 'pg_catalog'::regnamespace THEN format_type(bt.oid, NULL)
-			WHEN t.typtype <> 'd' AND t.typnamespace = 'pg_catalog'::regnamespace THEN format_type(a.atttypid, NULL)
-			ELSE format_type(a.atttypid, a.atttypmod) END,
-		'NominalType', format_type(a.atttypid, a.atttypmod),
+		'Type', format_type(a.atttypid, a.atttypmod),
 		'BaseType', format_type(bt.oid, NULL),
 		'Default', coalesce(CASE
 			WHEN t.typtype = 'd' AND d.adbin IS NULL THEN pg_get_expr(t.typdefaultbin, 0)

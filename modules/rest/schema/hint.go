@@ -115,6 +115,21 @@ func (s *Snapshot) TableNames(schema string) []string { return namesIn(s.tables,
 // RoutineNames are the names of the functions of a schema.
 func (s *Snapshot) RoutineNames(schema string) []string { return namesIn(s.routines, schema) }
 
+// Related reports whether a table or view has relationships, be it only to what is not exposed.
+func (s *Snapshot) Related(n Name) bool {
+	_, found := s.relations[n]
+	return found
+}
+
+// remember notes which tables have relationships at all.
+func (s *Snapshot) remember(relations []*Relation) {
+	for _, r := range relations {
+		if _, found := s.relations[r.Table]; !found && s.tables[r.Table] != nil {
+			s.relations[r.Table] = nil
+		}
+	}
+}
+
 // RelatedNames are the names of the tables and views of a schema that have relationships.
 func (s *Snapshot) RelatedNames(schema string) []string { return namesIn(s.relations, schema) }
 

@@ -35,7 +35,9 @@ func Load(ctx context.Context, conn *pgx.Conn, exposed []string) (*Snapshot, err
 	deps.addPrimaryKeys(tables, primary)
 	relations := relate(tables, keys, deps)
 	relations = override(relations, computed)
-	return NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines), nil
+	s := NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines)
+	s.remember(relations)
+	return s, nil
 }
 
 type loader struct {

@@ -54,11 +54,9 @@ func (t *Table) Column(name string) *Column { return t.byName[name] }
 // Column is a column of a table.
 type Column struct {
 	Name string
-	// Type is what a value is read as: without the modifiers of PostgreSQL's own types.
+	// Type is the type as declared, with its modifiers.
 	Type string
-	// NominalType is the type as declared.
-	NominalType string
-	// BaseType is the type under a domain.
+	// BaseType is the type itself, under a domain and without modifiers.
 	BaseType string
 	// Default is the default's expression, empty when there is none.
 	Default string

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func snapshot() *schema.Snapshot {
 	name := func(n string) schema.Name { return schema.Name{Schema: "api", Name: n} }
 	column := func(n, t string) *schema.Column {
-		return &schema.Column{Name: n, Type: t, NominalType: t, BaseType: t}
+		return &schema.Column{Name: n, Type: t, BaseType: t}
 	}
 	id := column("id", "integer")
 	id.Default = "nextval('api.seq'::regclass)"
