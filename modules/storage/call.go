@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/project"
@@ -76,7 +77,7 @@ func (m *Module) newCall(c echo.Context, op string) (*call, error) {
 	}
 	rq.admin = rq.own
 	rq.admin.Role, rq.admin.Subject, rq.admin.Claims = claims.RoleService, "", `{"role":"service_role"}`
-	rq.admin.More = []string{"request.jwt.claim.role", claims.RoleService}
+	rq.admin.More = []string{"request.jwt.claim.role", claims.RoleService, "lock_timeout", store.LockWait}
 	rq.admin.More = append(rq.admin.More, rq.own.More[2:]...)
 
 	pattern := strings.TrimPrefix(c.Path(), m.prefix)

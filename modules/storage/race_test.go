@@ -151,7 +151,7 @@ func TestBucketDeletedUnderAnUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = folder.Close() })
-	store := &gatedStore{Store: folder, reached: make(chan struct{}), open: make(chan struct{})}
+	store := &gatedStore{Store: folder, reached: make(chan struct{}, 16), open: make(chan struct{})}
 	b := newBenchOn(t, store)
 	b.bucket("docs", nil)
 	done := make(chan reply)
@@ -180,7 +180,7 @@ func TestMoveOfAnObjectThatIsOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = folder.Close() })
-	store := &gatedStore{Store: folder, reached: make(chan struct{}), open: make(chan struct{}), copies: true}
+	store := &gatedStore{Store: folder, reached: make(chan struct{}, 16), open: make(chan struct{}), copies: true}
 	b := newBenchOn(t, store)
 	b.bucket("docs", nil)
 	b.ok("POST", "/object/docs/a", b.service, "old")
@@ -202,6 +202,43 @@ func TestMoveOfAnObjectThatIsOverwritten(t *testing.T) {
 	}
 }
 
+// Slow clients cost memory at most: more of them than there are connections keep nobody waiting.
+func TestSlowUploadsHoldNoConnection(t *testing.T) {
+	t.Parallel()
+	folder, err := fs.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = folder.Close() })
+	store := &gatedStore{Store: folder, reached: make(chan struct{}, 16), open: make(chan struct{})}
+	b := newBenchOn(t, store)
+	b.bucket("docs", nil)
+	const uploads = 10
+	var wg sync.WaitGroup
+	for i := range uploads {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			got, err := b.req("POST", fmt.Sprintf("/object/docs/%d", i), b.service, "slow").try(context.Background())
+			if err != nil || got.status != http.StatusOK {
+				t.Errorf("%d %s: %v", got.status, got.body, err)
+			}
+		}()
+	}
+	for range uploads {
+		<-store.reached
+	}
+	if api, own := b.p.DB.API.Stat().AcquiredConns(), b.p.DB.Storage.Stat().AcquiredConns(); api != 0 || own != 0 {
+		t.Errorf("%d and %d connections are held", api, own)
+	}
+	b.ok("GET", "/bucket", b.service, nil)
+	close(store.open)
+	wg.Wait()
+	if b.stored() != uploads {
+		t.Errorf("%d blobs", b.stored())
+	}
+}
+
 // gatedStore holds a Put, or a Copy, until it is opened.
 type gatedStore struct {
 	blob.Store
@@ -211,7 +248,7 @@ type gatedStore struct {
 
 func (g *gatedStore) Put(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (blob.Info, error) {
 	if !g.copies {
-		close(g.reached)
+		g.reached <- struct{}{}
 		<-g.open
 	}
 	return g.Store.Put(ctx, key, r, o)
@@ -220,7 +257,7 @@ func (g *gatedStore) Put(ctx context.Context, key string, r io.Reader, o blob.Pu
 func (g *gatedStore) Copy(ctx context.Context, src, dst string) (blob.Info, error) {
 	info, err := g.Store.Copy(ctx, src, dst)
 	if g.copies {
-		close(g.reached)
+		g.reached <- struct{}{}
 		<-g.open
 	}
 	return info, err

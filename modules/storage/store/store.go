@@ -54,12 +54,12 @@ func manyJSON[T any](ctx context.Context, q db.Queryer, sql string, args ...any)
 	})
 }
 
+// LockWait bounds waiting for a lock: a transaction that is to take one has it as
+// its setting lock_timeout. What waits longer fails with SQLSTATE 55P03.
+const LockWait = "5s"
+
 // LockObject makes writers of one object take turns until the transaction ends.
-// It waits for at most 5 s and then fails with SQLSTATE 55P03.
 func LockObject(ctx context.Context, q db.Queryer, bucket, name string) error {
-	if _, err := q.Exec(ctx, "SET LOCAL lock_timeout = '5s'"); err != nil {
-		return fmt.Errorf("store: lock timeout: %w", err)
-	}
 	if _, err := q.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "storage/"+bucket+"/"+name); err != nil {
 		return fmt.Errorf("store: lock object: %w", err)
 	}
