@@ -17,6 +17,7 @@ type Config struct {
 	TxEnd           string        `env:"PGRST_DB_TX_END" default:"commit" doc:"How REST requests end: commit, rollback, or either with -allow-override to let Prefer: tx= decide." group:"optional"`
 	Aggregates      bool          `env:"PGRST_DB_AGGREGATES_ENABLED" default:"false" doc:"Allow count(), sum(), avg(), max() and min() in REST selects." group:"optional"`
 	PoolTimeout     int           `env:"PGRST_DB_POOL_ACQUISITION_TIMEOUT" default:"10" doc:"Seconds that a REST request queues for a database connection." group:"optional"`
+	Prepared        bool          `env:"PGRST_DB_PREPARED_STATEMENTS" default:"true" doc:"Keep REST statements prepared on their connections; off behind poolers that change connections between transactions." group:"optional"`
 	Channel         string        `env:"PGRST_DB_CHANNEL" default:"pgrst" doc:"Channel on which NOTIFY has the schema cache read again." group:"optional"`
 	MaxBody         int64         `env:"MADBASE_REST_MAX_BODY" default:"10485760" doc:"Largest body of a REST request in bytes." group:"optional"`
 	StartTimeout    time.Duration `env:"MADBASE_REST_START_TIMEOUT" default:"30s" doc:"How long the start waits for the first reading of the schema; after that it goes on in the background." group:"optional"`

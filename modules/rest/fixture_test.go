@@ -82,7 +82,7 @@ func server(t *testing.T, change func(*rest.Config)) *client {
 	f.Exec(t, fixture)
 	cfg := rest.Config{
 		Schemas: []string{"public"}, ExtraSearchPath: []string{"public", "extensions"}, AnonRole: "anon",
-		TxEnd: "commit", PoolTimeout: 10, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
+		TxEnd: "commit", PoolTimeout: 10, Prepared: true, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
 	}
 	if change != nil {
 		change(&cfg)

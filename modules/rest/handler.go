@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,10 @@ func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
 		return respond(render.Inspect(p)), nil
 	}
 	m.settings(&tx.Settings, p, path)
-	result, err := exec.Run(ctx, tx, p, m.rollsBack(p))
+	if caller := claims.From(ctx); caller != nil && caller.Role == "" {
+		tx.Settings.Claims = withRole(tx.Settings.Claims, tx.Settings.Role)
+	}
+	result, err := exec.Run(ctx, tx, p, exec.Options{Rollback: m.rollsBack(p), Unprepared: !m.cfg.Prepared})
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +78,15 @@ func (m *Module) settings(s *rls.Settings, p *plan.Plan, path string) {
 	if p.Prefer.Timezone != "" {
 		s.More = append(s.More, "timezone", p.Prefer.Timezone)
 	}
+}
+
+// withRole adds to a token's claims the role that it runs as without naming one.
+func withRole(payload, role string) string {
+	members, name := strings.TrimSuffix(strings.TrimSpace(payload), "}"), strconv.Quote(role)
+	if strings.TrimSpace(members) != "{" {
+		members += ","
+	}
+	return members + `"role":` + name + "}"
 }
 
 func (m *Module) rollsBack(p *plan.Plan) bool {

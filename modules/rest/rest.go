@@ -39,7 +39,7 @@ type Module struct {
 
 	mu      sync.Mutex
 	caches  map[*project.Project]*schema.Cache
-	stopped bool
+	running bool
 }
 
 // New returns the module; cfg must be valid.
@@ -65,7 +65,7 @@ func (m *Module) ErrorShape() apierr.Shape { return render.Shape }
 // does not stop the start: Ready says so, and the cache goes on trying.
 func (m *Module) Start(ctx context.Context) error {
 	m.mu.Lock()
-	m.stopped = false
+	m.running = true
 	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.startTimeout())
 	defer cancel()
@@ -92,7 +92,7 @@ func (c Config) startTimeout() time.Duration {
 func (m *Module) Stop(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stopped = true
+	m.running = false
 	for p, cache := range m.caches {
 		cache.Close()
 		delete(m.caches, p)
@@ -114,14 +114,15 @@ func (m *Module) Ready(context.Context) error {
 	return nil
 }
 
-// cache returns the project's cache, which begins to load when it is new.
+// cache returns the project's cache, which begins to load when it is new. There
+// are none before Start and after Stop.
 func (m *Module) cache(p *project.Project) (*schema.Cache, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if cache := m.caches[p]; cache != nil {
 		return cache, nil
 	}
-	if m.stopped {
+	if !m.running {
 		return nil, schema.ErrNotLoaded
 	}
 	cache := schema.NewCache(schema.Options{

@@ -53,6 +53,27 @@ func TestCall(t *testing.T) {
 	})
 }
 
+func TestClaimsHaveRole(t *testing.T) {
+	t.Parallel()
+	c := server(t, nil)
+	runAll(t, c, []scenario{
+		{name: "no token", line: "GET /rpc/seen?name=request.jwt.claims", status: 200, body: `"{\"role\":\"anon\"}"`},
+		{name: "no role", line: "GET /rpc/seen?name=request.jwt.claims", headers: []string{c.token(t, map[string]any{"x": 1})}, status: 200, body: `"{\"x\":1,\"role\":\"anon\"}"`},
+		{name: "no claims", line: "GET /rpc/seen?name=request.jwt.claims", headers: []string{c.token(t, map[string]any{})}, status: 200, body: `"{\"role\":\"anon\"}"`},
+		{name: "role", line: "GET /rpc/seen?name=role", headers: []string{c.token(t, map[string]any{"role": "service_role"})}, status: 200, body: `"service_role"`},
+	})
+}
+
+func TestUnprepared(t *testing.T) {
+	t.Parallel()
+	c := server(t, func(cfg *rest.Config) { cfg.Prepared = false })
+	runAll(t, c, []scenario{
+		{line: "GET /clients?select=id&id=eq.1", status: 200, body: `[{"id":1}]`},
+		{line: "POST /clients?select=id", headers: []string{represent, "Accept: application/vnd.pgrst.object+json"}, send: `{"id":5,"name":"x"}`, status: 201, body: `{"id":5}`},
+		{line: "GET /clients?select=id", headers: []string{"Prefer: count=planned"}, status: 206, body: "*"},
+	})
+}
+
 func TestAggregates(t *testing.T) {
 	t.Parallel()
 	c := server(t, func(cfg *rest.Config) { cfg.Aggregates = true })

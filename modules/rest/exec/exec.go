@@ -19,14 +19,13 @@ import (
 
 // Run executes p. A statement that needs no check before its commit, and no other
 // statement beside it, takes one round trip; any other runs in an explicit
-// transaction, which an error from here rolls back. With rollback nothing is kept.
-func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, rollback bool) (*plan.Result, error) {
-	statement := sqlgen.Generate(p)
+// transaction, which an error from here rolls back.
+func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Result, error) {
 	run := tx.Run
-	if !rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
+	if !how.Rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
 		run = tx.Once
 	}
-	answer, err := run(ctx, rls.Statement{SQL: statement.SQL, Args: statement.Args})
+	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
 	if err != nil {
 		return nil, err
 	}
@@ -37,15 +36,27 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, rollback bool) (*plan.Re
 	if err := check(p, result.Rows); err != nil {
 		return nil, err
 	}
-	if rollback {
+	if how.Rollback {
 		if err := discard(ctx, tx); err != nil {
 			return nil, err
 		}
 	}
 	if explains(p) {
-		err = estimate(ctx, tx, p, result)
+		err = estimate(ctx, tx, p, result, how)
 	}
 	return result, err
+}
+
+// Options say how a statement is run.
+type Options struct {
+	// Rollback keeps nothing of what the statement did.
+	Rollback bool
+	// Unprepared statements are not kept prepared on their connections.
+	Unprepared bool
+}
+
+func (o Options) statement(s sqlgen.Statement) rls.Statement {
+	return rls.Statement{SQL: s.SQL, Args: s.Args, Fresh: o.Unprepared}
 }
 
 // explains reports whether the total is, or may be, the planner's estimate.
@@ -89,9 +100,8 @@ func discard(ctx context.Context, tx *rls.Tx) error {
 }
 
 // estimate asks the planner for the total. An exact count up to the bound on rows is better.
-func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result) error {
-	statement := sqlgen.Explain(p)
-	answer, err := tx.Run(ctx, rls.Statement{SQL: statement.SQL, Args: statement.Args})
+func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result, how Options) error {
+	answer, err := tx.Run(ctx, how.statement(sqlgen.Explain(p)))
 	if err != nil {
 		return err
 	}
