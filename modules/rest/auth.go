@@ -9,12 +9,28 @@ import (
 	"github.com/madbase/madbase/platform/rls"
 )
 
+// roles are those that a token may name besides Supabase's own.
+func (m *Module) roles() []string {
+	if m.cfg.AnonRole == "" {
+		return nil
+	}
+	return []string{m.cfg.AnonRole}
+}
+
 // transactions are how the surface's requests reach the database.
 func (m *Module) transactions() rls.Options {
 	return rls.Options{
-		Anonymous: m.cfg.AnonRole, AnyRole: m.cfg.AnyRole, Roles: []string{m.cfg.AnonRole},
+		Anonymous: m.cfg.AnonRole, AnyRole: m.cfg.AnyRole, Roles: m.roles(),
 		Wait: time.Duration(m.cfg.PoolTimeout) * time.Second,
 	}
+}
+
+// admit refuses callers without a role where there is none for the anonymous. PGRST302.
+func (m *Module) admit(caller *claims.Caller) error {
+	if m.cfg.AnonRole != "" || caller != nil && caller.Role != "" {
+		return nil
+	}
+	return apierr.New(401, "PGRST302", "Anonymous access is disabled").WithHeader("WWW-Authenticate", "Bearer")
 }
 
 // refusals are the answers to tokens that are not accepted, in PostgREST's words.

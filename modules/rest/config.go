@@ -11,7 +11,7 @@ import (
 type Config struct {
 	Schemas         []string      `env:"PGRST_DB_SCHEMAS" default:"public" doc:"Schemas that the REST API shows; the first is the default." group:"optional"`
 	ExtraSearchPath []string      `env:"PGRST_DB_EXTRA_SEARCH_PATH" default:"public,extensions" doc:"Schemas added to the search path of every REST request." group:"optional"`
-	AnonRole        string        `env:"PGRST_DB_ANON_ROLE" default:"anon" doc:"Database role of REST requests without a token." group:"optional"`
+	AnonRole        string        `env:"PGRST_DB_ANON_ROLE" default:"anon" doc:"Database role of REST requests without a token; set to nothing they are refused." group:"optional"`
 	AnyRole         bool          `env:"MADBASE_REST_ANY_ROLE" default:"false" doc:"Tokens may name any role that the login role may become, as with PostgREST; otherwise only anon, authenticated and service_role." group:"optional"`
 	MaxRows         int64         `env:"PGRST_DB_MAX_ROWS" default:"0" doc:"Most rows that a REST read returns at each level; 0 is no bound." group:"optional"`
 	TxEnd           string        `env:"PGRST_DB_TX_END" default:"commit" doc:"How REST requests end: commit, rollback, or either with -allow-override to let Prefer: tx= decide." group:"optional"`

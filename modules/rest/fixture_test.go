@@ -75,15 +75,19 @@ CREATE FUNCTION label(projects) RETURNS text LANGUAGE sql STABLE AS $$ SELECT $1
 CREATE FUNCTION big_tasks(projects) RETURNS SETOF tasks LANGUAGE sql STABLE AS 'SELECT * FROM tasks WHERE project_id = $1.id AND id > 1';
 `
 
+func testConfig() rest.Config {
+	return rest.Config{
+		Schemas: []string{"public"}, ExtraSearchPath: []string{"public", "extensions"}, AnonRole: "anon",
+		TxEnd: "commit", PoolTimeout: 10, Prepared: true, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
+	}
+}
+
 // server starts the module on a fresh database with the fixture.
 func server(t *testing.T, change func(*rest.Config)) *client {
 	t.Helper()
 	f := testkit.NewProject(t)
 	f.Exec(t, fixture)
-	cfg := rest.Config{
-		Schemas: []string{"public"}, ExtraSearchPath: []string{"public", "extensions"}, AnonRole: "anon",
-		TxEnd: "commit", PoolTimeout: 10, Prepared: true, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
-	}
+	cfg := testConfig()
 	if change != nil {
 		change(&cfg)
 	}

@@ -32,6 +32,9 @@ func (m *Module) serve(c echo.Context) error {
 // walk is the life of a request: HTTP -> ast -> plan -> SQL -> result -> answer.
 func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
 	ctx, path := c.Request().Context(), mountedPath(c)
+	if err := m.admit(claims.From(ctx)); err != nil {
+		return nil, err
+	}
 	snapshot, err := m.snapshot(ctx, project.From(ctx))
 	if err != nil {
 		return nil, err
