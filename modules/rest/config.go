@@ -14,6 +14,7 @@ type Config struct {
 	AnonRole        string        `env:"PGRST_DB_ANON_ROLE" default:"anon" doc:"Database role of REST requests without a token; set to nothing they are refused." group:"optional"`
 	AnyRole         bool          `env:"MADBASE_REST_ANY_ROLE" default:"false" doc:"Tokens may name any role that the login role may become, as with PostgREST; otherwise only anon, authenticated and service_role." group:"optional"`
 	MaxRows         int64         `env:"PGRST_DB_MAX_ROWS" default:"0" doc:"Most rows that a REST read returns at each level; 0 is no bound." group:"optional"`
+	PreRequest      string        `env:"PGRST_DB_PRE_REQUEST" doc:"Function without parameters that runs in the transaction of every REST request before its statement, as schema.name." group:"optional"`
 	TxEnd           string        `env:"PGRST_DB_TX_END" default:"commit" doc:"How REST requests end: commit, rollback, or either with -allow-override to let Prefer: tx= decide." group:"optional"`
 	Aggregates      bool          `env:"PGRST_DB_AGGREGATES_ENABLED" default:"false" doc:"Allow count(), sum(), avg(), max() and min() in REST selects." group:"optional"`
 	PoolTimeout     int           `env:"PGRST_DB_POOL_ACQUISITION_TIMEOUT" default:"10" doc:"Seconds that a REST request queues for a database connection." group:"optional"`

@@ -71,6 +71,10 @@ CREATE FUNCTION gucs() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
 	RETURN 'ok';
 END $$;
 CREATE FUNCTION seen(name text) RETURNS text LANGUAGE sql STABLE AS 'SELECT current_setting(name, true)';
+CREATE FUNCTION gate() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+	IF current_setting('request.headers')::json ->> 'x-stop' IS NOT NULL THEN RAISE EXCEPTION 'stopped'; END IF;
+	PERFORM set_config('response.headers', '[{"X-Gate": "passed"}]', true);
+END $$;
 CREATE FUNCTION label(projects) RETURNS text LANGUAGE sql STABLE AS $$ SELECT $1.id || ':' || $1.name $$;
 CREATE FUNCTION big_tasks(projects) RETURNS SETOF tasks LANGUAGE sql STABLE AS 'SELECT * FROM tasks WHERE project_id = $1.id AND id > 1';
 `

@@ -58,7 +58,7 @@ func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
 	if caller := claims.From(ctx); caller != nil && caller.Role == "" {
 		tx.Settings.Claims = withRole(tx.Settings.Claims, tx.Settings.Role)
 	}
-	result, err := exec.Run(ctx, tx, p, exec.Options{Rollback: m.rollsBack(p), Unprepared: !m.cfg.Prepared})
+	result, err := exec.Run(ctx, tx, p, exec.Options{PreRequest: m.preRequest, Rollback: m.rollsBack(p), Unprepared: !m.cfg.Prepared})
 	if err != nil {
 		return nil, err
 	}

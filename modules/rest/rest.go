@@ -36,6 +36,7 @@ type Module struct {
 	requestRules request.Rules
 	planRules    plan.Rules
 	extraPath    string
+	preRequest   schema.Name
 
 	mu      sync.Mutex
 	caches  map[*project.Project]*schema.Cache
@@ -52,7 +53,16 @@ func New(cfg Config, deps Deps) *Module {
 		extra.WriteString(", " + quoteName(s))
 	}
 	m.extraPath = extra.String()
+	m.preRequest = qualified(cfg.PreRequest)
 	return m
+}
+
+// qualified reads schema.name, or a bare name.
+func qualified(text string) schema.Name {
+	if s, name, found := strings.Cut(text, "."); found {
+		return schema.Name{Schema: s, Name: name}
+	}
+	return schema.Name{Name: text}
 }
 
 // Name is "rest".

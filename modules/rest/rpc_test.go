@@ -64,6 +64,17 @@ func TestClaimsHaveRole(t *testing.T) {
 	})
 }
 
+func TestPreRequest(t *testing.T) {
+	t.Parallel()
+	c := server(t, func(cfg *rest.Config) { cfg.PreRequest = "public.gate" })
+	runAll(t, c, []scenario{
+		{line: "GET /clients?select=id&id=eq.1", status: 200, body: `[{"id":1}]`, want: []string{"X-Gate: passed"}},
+		{line: "POST /clients", send: `{"id":9,"name":"x"}`, status: 201, want: []string{"X-Gate: passed"}},
+		{name: "committed", line: "GET /clients?select=id&id=eq.9", status: 200, body: `[{"id":9}]`},
+		{line: "GET /clients", headers: []string{"X-Stop: 1"}, status: 400, body: `{"code":"P0001","details":null,"hint":null,"message":"stopped"}`},
+	})
+}
+
 func TestUnprepared(t *testing.T) {
 	t.Parallel()
 	c := server(t, func(cfg *rest.Config) { cfg.Prepared = false })

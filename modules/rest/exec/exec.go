@@ -12,6 +12,7 @@ import (
 
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/schema"
 	"github.com/madbase/madbase/modules/rest/sqlgen"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/rls"
@@ -22,7 +23,11 @@ import (
 // transaction, which an error from here rolls back.
 func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Result, error) {
 	run := tx.Run
-	if !how.Rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
+	if how.PreRequest.Name != "" {
+		if _, err := tx.Run(ctx, how.statement(sqlgen.Invoke(how.PreRequest))); err != nil {
+			return nil, err
+		}
+	} else if !how.Rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
 		run = tx.Once
 	}
 	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
@@ -49,6 +54,8 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 
 // Options say how a statement is run.
 type Options struct {
+	// PreRequest is a function that is called before, in the same transaction; none when empty.
+	PreRequest schema.Name
 	// Rollback keeps nothing of what the statement did.
 	Rollback bool
 	// Unprepared statements are not kept prepared on their connections.

@@ -45,6 +45,15 @@ func Generate(p *plan.Plan) Statement {
 	return Statement{g.sql.String(), g.args}
 }
 
+// Invoke writes the call of a function without parameters.
+func Invoke(function schema.Name) Statement {
+	g := &generator{}
+	g.write("SELECT ")
+	g.name(function)
+	g.write("()")
+	return Statement{SQL: g.sql.String()}
+}
+
 // Explain writes the statement whose plan tells how many rows p's read has by the
 // planner's estimate.
 func Explain(p *plan.Plan) Statement {
