@@ -81,6 +81,8 @@ type Field struct {
 	ToJSON bool
 	// ToVector columns become a tsvector before they are searched.
 	ToVector bool
+	// Show is the function that makes the column's value what callers see, as SQL of the schema's own.
+	Show string
 	// WholeRow stands for the row itself.
 	WholeRow bool
 }
@@ -125,6 +127,8 @@ type Filter struct {
 	*ast.Filter
 	Field Field
 	Embed *Read
+	// Parse is the function that reads the operand's text, as SQL of the schema's own.
+	Parse string
 }
 
 // Order is one term of an order; Relation is the alias of the embed whose field it is.
@@ -182,7 +186,7 @@ func (b *builder) selectInto(node *Read, items []ast.SelectItem) {
 	for _, item := range items {
 		if item.Kind == ast.SelectField {
 			node.Select = append(node.Select, Column{
-				Field: b.field(node.From, item.Field), Cast: item.Cast, Alias: item.Alias,
+				Field: b.shown(node.From, item.Field), Cast: item.Cast, Alias: item.Alias,
 				Aggregate: item.Aggregate, AggregateCast: item.AggregateCast,
 			})
 		}
@@ -197,6 +201,15 @@ func (b *builder) field(table schema.Name, f ast.Field) Field {
 		resolved.ToJSON = false
 	}
 	return resolved
+}
+
+// shown is field for one that is selected: a domain may have its own way to be shown.
+func (b *builder) shown(table schema.Name, f ast.Field) Field {
+	field := b.field(table, f)
+	if c := b.column(table, f.Name); c != nil && len(f.Path) == 0 {
+		field.Show = b.schema.Cast(c.Type, "json")
+	}
+	return field
 }
 
 func (b *builder) column(table schema.Name, name string) *schema.Column {
@@ -253,12 +266,18 @@ func (b *builder) filter(node *Read, f *ast.Filter) *Filter {
 }
 
 func (b *builder) tableFilter(table schema.Name, f *ast.Filter) *Filter {
-	field := b.field(table, f.Field)
-	if f.Op.Kind == ast.Search {
-		c := b.column(table, f.Field.Name)
-		field.ToVector = c != nil && c.BaseType != "tsvector"
+	filter := &Filter{Filter: f, Field: b.field(table, f.Field)}
+	c := b.column(table, f.Field.Name)
+	if c == nil {
+		return filter
 	}
-	return &Filter{Filter: f, Field: field}
+	switch f.Op.Kind {
+	case ast.Search:
+		filter.Field.ToVector = c.BaseType != "tsvector"
+	case ast.Plain, ast.Quantable, ast.In:
+		filter.Parse = b.schema.Cast("text", c.Type)
+	}
+	return filter
 }
 
 func (b *builder) addLogic(root *Read) error {
@@ -347,6 +366,8 @@ func addAliases(node *Read) error {
 			}
 		case len(c.Field.Path) > 0:
 			c.Alias = lastKey(c.Field)
+		case c.Field.Show != "":
+			c.Alias = c.Field.Name
 		}
 	}
 	return forEach(node.Embeds, addAliases)

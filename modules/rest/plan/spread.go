@@ -5,10 +5,11 @@ import (
 	"strconv"
 
 	"github.com/madbase/madbase/modules/rest/ast"
+	"github.com/madbase/madbase/modules/rest/schema"
 )
 
 // expandStars writes out "*" where the columns must be known: beside aggregates,
-// below them, and in spreads of several rows.
+// below them, in spreads of several rows, and where a column has its own way to be shown.
 func (b *builder) expandStars(root *Read) error {
 	b.expandStar(root, false)
 	return nil
@@ -17,13 +18,13 @@ func (b *builder) expandStars(root *Read) error {
 func (b *builder) expandStar(node *Read, needed bool) {
 	needed = needed || node.SpreadsMany() || slices.ContainsFunc(node.Select, func(c Column) bool { return c.Aggregate != "" })
 	table := b.schema.Table(node.From)
-	if needed && table != nil {
+	if table != nil && (needed || b.showsAny(table)) {
 		var expanded []Column
 		for _, c := range node.Select {
 			switch {
 			case c.Field.Name == "*" && c.Aggregate == "":
 				for _, column := range table.Columns {
-					expanded = append(expanded, Column{Field: b.field(node.From, ast.Field{Name: column.Name})})
+					expanded = append(expanded, Column{Field: b.shown(node.From, ast.Field{Name: column.Name})})
 				}
 				continue
 			case c.Field.Name == "*" && node.Spread:
@@ -36,6 +37,10 @@ func (b *builder) expandStar(node *Read, needed bool) {
 	for _, e := range node.Embeds {
 		b.expandStar(e, needed)
 	}
+}
+
+func (b *builder) showsAny(t *schema.Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c *schema.Column) bool { return b.schema.Cast(c.Type, "json") != "" })
 }
 
 func (b *builder) checkAggregates(node *Read) error {

@@ -12,7 +12,7 @@ import (
 type Write struct {
 	Table schema.Name
 	// Columns are those that the payload gives.
-	Columns []*schema.Column
+	Columns []WriteColumn
 	// Payload is JSON, an object when IsObject and else an array.
 	Payload  []byte
 	IsObject bool
@@ -26,6 +26,13 @@ type Write struct {
 	Returning []string
 	// PrimaryKey is the table's.
 	PrimaryKey []string
+}
+
+// WriteColumn is a column that is written. Parse is the function that reads its
+// value from JSON, as SQL of the schema's own; empty leaves that to PostgreSQL.
+type WriteColumn struct {
+	*schema.Column
+	Parse string
 }
 
 // Conflict is an upsert's rule: rows that agree in Columns are merged, or left when Ignore.
@@ -62,7 +69,7 @@ func (b *builder) write(t *schema.Table, read *Read) (*Write, error) {
 		if c == nil {
 			return nil, errNoColumn(t.Name.Name, name)
 		}
-		w.Columns = append(w.Columns, c)
+		w.Columns = append(w.Columns, WriteColumn{c, b.schema.Cast("json", c.Type)})
 	}
 	return w, nil
 }

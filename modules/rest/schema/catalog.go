@@ -152,3 +152,14 @@ FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
 WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')`
+
+// castsSQL lists the casts by which domains are shown and read: implicit ones by
+// a function between a domain and json or text.
+const castsSQL = `
+SELECT json_build_object('From', format_type(c.castsource, NULL), 'To', format_type(c.casttarget, NULL), 'Function', c.castfunc::regproc::text)
+FROM pg_cast c
+JOIN pg_type s ON s.oid = c.castsource
+JOIN pg_type t ON t.oid = c.casttarget
+WHERE c.castcontext = 'i' AND c.castmethod = 'f' AND has_function_privilege(c.castfunc, 'EXECUTE')
+AND (s.typtype = 'd' AND c.casttarget IN ('json'::regtype, 'text'::regtype)
+	OR t.typtype = 'd' AND c.castsource IN ('json'::regtype, 'text'::regtype))`

@@ -27,6 +27,7 @@ func Load(ctx context.Context, conn *pgx.Conn, exposed []string) (*Snapshot, err
 	computed := loadRows[*Relation](&l, "computed relationships", computedSQL)
 	routines := loadRows[*Routine](&l, "functions", routinesSQL, exposed)
 	views := loadRows[*view](&l, "views", viewsSQL)
+	casts := loadRows[*Cast](&l, "casts", castsSQL)
 	primary := loadRows[*tableKey](&l, "primary keys", primaryKeysSQL)
 	if l.err != nil {
 		return nil, l.err
@@ -35,7 +36,7 @@ func Load(ctx context.Context, conn *pgx.Conn, exposed []string) (*Snapshot, err
 	deps.addPrimaryKeys(tables, primary)
 	relations := relate(tables, keys, deps)
 	relations = override(relations, computed)
-	s := NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines)
+	s := NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines, casts)
 	s.remember(relations)
 	return s, nil
 }

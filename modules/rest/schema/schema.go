@@ -16,7 +16,13 @@ type Snapshot struct {
 	tables    map[Name]*Table
 	relations map[Name][]*Relation
 	routines  map[Name][]*Routine
+	casts     map[[2]string]string
 }
+
+// Cast is the function, as SQL, of the implicit cast between a domain and json or
+// text by which users say how the domain's values look to callers; empty when
+// there is none.
+func (s *Snapshot) Cast(from, to string) string { return s.casts[[2]string{from, to}] }
 
 // Table finds a table or view; nil when there is none.
 func (s *Snapshot) Table(n Name) *Table { return s.tables[n] }
@@ -156,9 +162,15 @@ func (r *Routine) ReturnsScalars() bool { return r.SetOf && !r.Composite }
 // ReturnsObject reports whether the result is one row.
 func (r *Routine) ReturnsObject() bool { return !r.SetOf && r.Composite }
 
+// Cast is an implicit cast by a function, whose name is SQL.
+type Cast struct{ From, To, Function string }
+
 // NewSnapshot indexes what was loaded, keeping relations and routines in a fixed order.
-func NewSnapshot(tables []*Table, relations []*Relation, routines []*Routine) *Snapshot {
-	s := &Snapshot{tables: map[Name]*Table{}, relations: map[Name][]*Relation{}, routines: map[Name][]*Routine{}}
+func NewSnapshot(tables []*Table, relations []*Relation, routines []*Routine, casts []*Cast) *Snapshot {
+	s := &Snapshot{tables: map[Name]*Table{}, relations: map[Name][]*Relation{}, routines: map[Name][]*Routine{}, casts: map[[2]string]string{}}
+	for _, c := range casts {
+		s.casts[[2]string{c.From, c.To}] = c.Function
+	}
 	for _, t := range tables {
 		t.byName = make(map[string]*Column, len(t.Columns))
 		for _, c := range t.Columns {

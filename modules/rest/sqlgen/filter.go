@@ -65,7 +65,7 @@ func (g *generator) filter(q schema.Name, f *plan.Filter) {
 	case ast.Is:
 		g.write(" IS ", isOperands[f.Value])
 	case ast.In:
-		g.in(f.List)
+		g.in(f.List, f.Parse)
 	case ast.Search:
 		g.write(" @@ ", op.SQL, "(")
 		g.language(f.Language)
@@ -73,10 +73,10 @@ func (g *generator) filter(q schema.Name, f *plan.Filter) {
 		g.write(")")
 	case ast.Pattern:
 		g.write(" ", op.SQL, " ")
-		g.quantified(f.Quantifier, strings.ReplaceAll(f.Value, "*", "%"))
+		g.quantified(f.Quantifier, "", strings.ReplaceAll(f.Value, "*", "%"))
 	default:
 		g.write(" ", op.SQL, " ")
-		g.quantified(f.Quantifier, f.Value)
+		g.quantified(f.Quantifier, f.Parse, f.Value)
 	}
 }
 
@@ -89,26 +89,35 @@ func (g *generator) language(language string) {
 
 // in compares with one array rather than many parameters: it can be empty, and
 // its length does not make another statement.
-func (g *generator) in(values []string) {
-	if len(values) == 1 && values[0] == "" {
+func (g *generator) in(values []string, parse string) {
+	switch {
+	case len(values) == 1 && values[0] == "":
 		g.write(" = ANY ('{}')")
-		return
+	case parse != "":
+		g.write(" = ANY (SELECT ", parse, "(unnest(")
+		g.arg(arrayLiteral(values))
+		g.write("::text[])))")
+	default:
+		g.write(" = ANY (")
+		g.arg(arrayLiteral(values))
+		g.write(")")
 	}
-	g.write(" = ANY (")
-	g.arg(arrayLiteral(values))
-	g.write(")")
 }
 
-func (g *generator) quantified(quantifier, value string) {
+func (g *generator) quantified(quantifier, parse, value string) {
+	closing := ""
 	switch quantifier {
 	case "any":
 		g.write("ANY (")
+		closing = ")"
 	case "all":
 		g.write("ALL (")
-	default:
-		g.arg(value)
-		return
+		closing = ")"
+	}
+	if parse != "" {
+		g.write(parse, "(")
+		closing += ")"
 	}
 	g.arg(value)
-	g.write(")")
+	g.write(closing)
 }

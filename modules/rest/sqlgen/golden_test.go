@@ -36,6 +36,7 @@ func snapshot() *schema.Snapshot {
 		table("clients", column("name", "text"), column("data", "jsonb")),
 		table("projects", column("name", "text"), column("client_id", "integer"), column("doc", "tsvector")),
 		table("tasks", column("project_id", "integer")),
+		table("paints", column("color", "api.color")),
 	}
 	link := func(from, to, column, constraint string) []*schema.Relation {
 		return []*schema.Relation{
@@ -50,7 +51,7 @@ func snapshot() *schema.Snapshot {
 		{Name: name("recent"), Params: []schema.Param{param}, Volatility: schema.Stable, Returns: name("projects"), Composite: true, SetOf: true},
 		{Name: name("whole"), Params: []schema.Param{{Type: "json", MaxType: "json", Required: true}}, Volatility: schema.Volatile, Returns: schema.Name{Schema: "pg_catalog", Name: "json"}},
 	}
-	return schema.NewSnapshot(tables, relations, routines)
+	return schema.NewSnapshot(tables, relations, routines, []*schema.Cast{{From: "api.color", To: "json", Function: "api.show"}, {From: "json", To: "api.color", Function: "api.read"}, {From: "text", To: "api.color", Function: "api.parse"}})
 }
 
 // compile takes a request as text: "METHOD /path", headers, an empty line and a body.
@@ -121,7 +122,7 @@ var (
 		`json|jsonb|text|int|bigint|integer|smallint|real|double|precision|numeric|boolean|char|varchar|bit|varbit|time|timetz|timestamp|timestamptz|interval|bytea|tsvector|` +
 		`json_agg|jsonb_agg|row_to_json|to_jsonb|json_strip_nulls|json_each_text|json_object_agg|json_object_keys|json_build_object|jsonb_build_object|json_array_elements|jsonb_array_elements|` +
 		`json_to_record|json_to_recordset|jsonb_to_record|jsonb_to_recordset|string_agg|substring|length|st_asgeojson|` +
-		`to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|nextval|regclass|` +
+		`api|show|parse|read|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|nextval|regclass|` +
 		`pgrst_[a-z_]+|_postgrest_t|total_result_set|page_total|header|body|response_headers|response_status|response_inserted|` +
 		`json_data|val|elem|d|key|value|s|h|r|k|a|_|[0-9]+)$`)
 	words = regexp.MustCompile(`[\p{L}\p{N}_]+`)

@@ -80,7 +80,7 @@ func (g *generator) embedded(e *plan.Read) {
 
 func (g *generator) selected(q schema.Name, c *plan.Column) {
 	g.aggregate(c.Aggregate, c.AggregateCast, func() {
-		g.cast(c.Cast, func() { g.field(q, c.Field) })
+		g.cast(c.Cast, func() { g.shown(q, c.Field) })
 	})
 	g.as(c.Alias)
 }
@@ -110,6 +110,17 @@ func (g *generator) aggregate(function, cast string, inner func()) {
 		inner()
 		g.write(")")
 	})
+}
+
+// shown writes a field as callers see it.
+func (g *generator) shown(q schema.Name, f plan.Field) {
+	if f.Show == "" {
+		g.field(q, f)
+		return
+	}
+	g.write(f.Show, "(")
+	g.field(q, f)
+	g.write(")")
 }
 
 // field writes a column with its JSON path.

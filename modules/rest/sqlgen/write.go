@@ -28,11 +28,11 @@ func (g *generator) insert(w *plan.Write) {
 	g.name(w.Table)
 	if len(w.Columns) > 0 {
 		g.write(" (")
-		list(g, w.Columns, func(c *schema.Column) { g.ident(c.Name) })
+		list(g, w.Columns, func(c plan.WriteColumn) { g.ident(c.Name) })
 		g.write(")")
 	}
 	g.write(" SELECT ")
-	list(g, w.Columns, func(c *schema.Column) { g.column(schema.Name{Name: payloadRows}, c.Name) })
+	list(g, w.Columns, func(c plan.WriteColumn) { g.column(schema.Name{Name: payloadRows}, c.Name) })
 	g.write(" ")
 	fields := fieldsOf(w.Columns)
 	g.payload(payload{data: w.Payload, isObject: w.IsObject, fields: fields, defaults: w.Defaults})
@@ -67,7 +67,7 @@ func (g *generator) onConflict(w *plan.Write) {
 		return
 	}
 	g.write(") DO UPDATE SET ")
-	list(g, w.Columns, func(c *schema.Column) {
+	list(g, w.Columns, func(c plan.WriteColumn) {
 		g.ident(c.Name)
 		g.write(" = EXCLUDED.")
 		g.ident(c.Name)
@@ -91,7 +91,7 @@ func (g *generator) update(w *plan.Write) {
 	g.write("UPDATE ")
 	g.name(w.Table)
 	g.write(" SET ")
-	list(g, w.Columns, func(c *schema.Column) {
+	list(g, w.Columns, func(c plan.WriteColumn) {
 		g.ident(c.Name)
 		g.write(" = ")
 		g.column(schema.Name{Name: payloadRows}, c.Name)
@@ -112,13 +112,16 @@ func (g *generator) returning(w *plan.Write) {
 }
 
 // typedField is a field of a payload with the type that it is read as. The type's
-// text and the default's come from the catalog.
-type typedField struct{ name, sqlType, defaultSQL string }
+// text, the default's and the function's that reads it come from the catalog.
+type typedField struct{ name, sqlType, defaultSQL, parse string }
 
-func fieldsOf(columns []*schema.Column) []typedField {
+func fieldsOf(columns []plan.WriteColumn) []typedField {
 	fields := make([]typedField, len(columns))
 	for i, c := range columns {
-		fields[i] = typedField{c.Name, c.Type, c.Default}
+		fields[i] = typedField{c.Name, c.Type, c.Default, c.Parse}
+		if c.Parse != "" {
+			fields[i].sqlType = "json"
+		}
 	}
 	return fields
 }
@@ -148,7 +151,16 @@ func (g *generator) payload(p payload) {
 		g.defaults(p)
 	}
 	g.write("LATERAL (SELECT ")
-	list(g, p.fields, func(f typedField) { g.ident(f.name) })
+	list(g, p.fields, func(f typedField) {
+		if f.parse == "" {
+			g.ident(f.name)
+			return
+		}
+		g.write(f.parse, "(")
+		g.ident(f.name)
+		g.write(") AS ")
+		g.ident(f.name)
+	})
 	g.write(" FROM ")
 	switch {
 	case len(p.fields) > 0:
