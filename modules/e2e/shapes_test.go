@@ -55,7 +55,9 @@ func (b *building) cleanup() {
 	}
 }
 
-const jwtSecret = "e2e-secret-with-more-than-32-characters"
+// jwtSecret is that of all tests: the passwords of the login roles derive from
+// it, and roles belong to the server, which the tests of all packages share.
+const jwtSecret = testkit.JWTSecret
 
 // shape is a running madbase, of however many processes.
 type shape struct {
