@@ -5,8 +5,8 @@ FROM golang:1.26 AS build
 WORKDIR /src
 COPY . .
 ARG VERSION=dev
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/madbase . \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/var/cache/go-build \
+    GOCACHE=/var/cache/go-build CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/madbase . \
     && mkdir /out/data
 
 FROM gcr.io/distroless/static-debian12:nonroot

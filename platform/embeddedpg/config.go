@@ -16,7 +16,7 @@ type Config struct {
 	// User is the unprivileged user that runs postgres when madbase itself runs as root.
 	User string `env:"MADBASE_PG_USER" doc:"System user that runs the private PostgreSQL when madbase runs as root; by default the first of madbase, postgres, nobody that exists." group:"optional"`
 	// MirrorURL is the base of the npm registry, or of a mirror of it, that serves the pinned PostgreSQL package.
-	MirrorURL string `env:"MADBASE_PG_URL" default:"https://registry.npmjs.org" doc:"Base URL of the npm registry or mirror that serves the pinned PostgreSQL package, fetched only when no local binaries exist." group:"optional"`
+	MirrorURL string `env:"MADBASE_PG_URL" doc:"Base URL of a mirror of the npm registry that serves the pinned PostgreSQL package, fetched only when no local binaries exist; empty is the registry itself." group:"optional"`
 	// MaxConnections is PostgreSQL's max_connections.
 	MaxConnections int `env:"MADBASE_PG_MAX_CONNECTIONS" default:"100" doc:"Connections that the private PostgreSQL accepts." group:"optional"`
 }
