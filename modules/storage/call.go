@@ -119,10 +119,10 @@ func (rq *call) do(fn func(ctx context.Context, q db.Queryer) error) error {
 	return rq.scope.DoAs(rq.Request().Context(), rq.own, fn)
 }
 
-// once returns a transaction as the caller for a single statement.
-func (rq *call) once() *rls.Tx {
+// as returns a transaction with rights, for what takes a single round trip.
+func (rq *call) as(rights rls.Settings) *rls.Tx {
 	tx := rq.scope.Tx()
-	tx.Settings = rq.own
+	tx.Settings = rights
 	return tx
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/blob"
@@ -84,7 +83,7 @@ func (m *Module) move(rq *call, t transfer, to store.NewObject) error {
 	to.Metadata = changedMetadata(source.Metadata, map[string]any{"lastModified": info.Modified.UTC().Format(isoTime)})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(rq.ctx()), finishTime)
 	defer cancel()
-	committed := false
+	committing := false
 	err = rq.asService(ctx, func(ctx context.Context, q db.Queryer) error {
 		if err := store.LockObject(ctx, q, t.toBucket, t.to); err != nil {
 			return err
@@ -96,26 +95,18 @@ func (m *Module) move(rq *call, t transfer, to store.NewObject) error {
 		if deref(current.Version) != deref(source.Version) { // overwritten while its bytes were copied
 			return errLocked()
 		}
-		if _, err = store.RenameObject(ctx, q, t.fromBucket, t.from, to); err != nil {
-			return err
-		}
-		committed = true
-		return nil
+		_, err = store.RenameObject(ctx, q, t.fromBucket, t.from, to)
+		committing = err == nil
+		return err
 	})
 	if err != nil {
-		m.undoBytes(rq, to, err, committed)
+		if !committing || notCommitted(err) {
+			m.removeBytes(rq, []store.Object{{BucketID: to.Bucket, Name: to.Name, Version: &to.Version}})
+		}
 		return lockTimeout(err)
 	}
 	m.removeBytes(rq, []store.Object{source})
 	return nil
-}
-
-// undoBytes deletes the bytes of a version whose row was refused; when the commit
-// itself failed the row may be there, and its bytes stay.
-func (m *Module) undoBytes(rq *call, o store.NewObject, err error, committed bool) {
-	if _, refused := errors.AsType[*pgconn.PgError](err); refused || !committed {
-		m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: &o.Version}})
-	}
 }
 
 // copyBytes copies the bytes of source to the key of to.
@@ -177,7 +168,7 @@ func (m *Module) copyObject(rq *call) error {
 	if err := f.fails(); err != nil {
 		return err
 	}
-	source, err := store.FindObjectOnce(rq.ctx(), rq.once(), t.fromBucket, t.from)
+	source, err := store.FindObjectOnce(rq.ctx(), rq.as(rq.own), t.fromBucket, t.from)
 	if err != nil {
 		return err
 	}
@@ -190,9 +181,7 @@ func (m *Module) copyObject(rq *call) error {
 }
 
 func (m *Module) copyTo(rq *call, source store.Object, to store.NewObject, upsert bool) error {
-	trial := to
-	trial.Version = "1"
-	if err := tryWrite(uploadAs{upsert: upsert, try: rq.do}, trial); err != nil {
+	if err := tryWrite(rq, uploadAs{upsert: upsert, rights: rq.own}, to); err != nil {
 		return err
 	}
 	to.Version = uuid.NewString()

@@ -43,7 +43,7 @@ func findVisible(rq *call) (store.Object, error) {
 	if t.Public {
 		return found(t)
 	}
-	return store.FindObjectOnce(rq.ctx(), rq.once(), rq.bucket, rq.key)
+	return store.FindObjectOnce(rq.ctx(), rq.as(rq.own), rq.bucket, rq.key)
 }
 
 // findSigned finds what a signed URL opens, past policies.

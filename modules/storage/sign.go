@@ -114,7 +114,7 @@ func (m *Module) signURL(rq *call) error {
 	if err := f.fails(); err != nil {
 		return err
 	}
-	if _, err := store.FindObjectOnce(rq.ctx(), rq.once(), rq.bucket, rq.key); err != nil {
+	if _, err := store.FindObjectOnce(rq.ctx(), rq.as(rq.own), rq.bucket, rq.key); err != nil {
 		return err
 	}
 	target := rq.bucket + "/" + rq.key
@@ -181,9 +181,9 @@ func (m *Module) signURLs(rq *call) error {
 // signUpload gives out a URL that takes one upload from whoever has it. Policies are asked now.
 func (m *Module) signUpload(rq *call) error {
 	r := rq.Request()
-	as := uploadAs{owner: rq.owner(), upsert: r.Header.Get("X-Upsert") == "true", try: rq.do}
+	as := uploadAs{owner: rq.owner(), upsert: r.Header.Get("X-Upsert") == "true", rights: rq.own}
 	object := store.NewObject{Bucket: rq.bucket, Name: rq.key, Owner: as.owner, UserMetadata: headerMetadata(r.Header.Get("X-Metadata"))}
-	if err := mayWrite(as, object, r.Header.Get("Content-Type"), r.ContentLength); err != nil {
+	if err := mayWrite(rq, as, object, r.Header.Get("Content-Type"), r.ContentLength); err != nil {
 		return err
 	}
 	issued := time.Now().Unix()

@@ -13,7 +13,6 @@ import (
 
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/blob"
-	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/rls"
 )
@@ -40,11 +39,11 @@ type uploaded struct {
 }
 
 func (m *Module) createObject(rq *call) error {
-	return m.upload(rq, uploadAs{owner: rq.owner(), upsert: rq.Request().Header.Get("X-Upsert") == "true", try: rq.do})
+	return m.upload(rq, uploadAs{owner: rq.owner(), upsert: rq.Request().Header.Get("X-Upsert") == "true", rights: rq.own})
 }
 
 func (m *Module) updateObject(rq *call) error {
-	return m.upload(rq, uploadAs{owner: rq.owner(), upsert: true, try: rq.do})
+	return m.upload(rq, uploadAs{owner: rq.owner(), upsert: true, rights: rq.own})
 }
 
 // uploadSigned takes an upload whose token was given out to someone who may upload.
@@ -53,11 +52,10 @@ func (m *Module) uploadSigned(rq *call) error {
 	if err != nil {
 		return err
 	}
-	as := uploadAs{upsert: token.Upsert, signed: true}
+	as := uploadAs{upsert: token.Upsert, signed: true, rights: rq.admin}
 	if token.Owner != "" {
 		as.owner = &token.Owner
 	}
-	as.try = func(fn func(context.Context, db.Queryer) error) error { return rq.asService(rq.ctx(), fn) }
 	return m.upload(rq, as)
 }
 
@@ -66,8 +64,8 @@ type uploadAs struct {
 	owner  *string
 	upsert bool
 	signed bool
-	// try runs a transaction with the rights that decide.
-	try func(func(context.Context, db.Queryer) error) error
+	// rights decide whether it may be written.
+	rights rls.Settings
 }
 
 // upload asks policies, streams the bytes to the store, and then writes the row.
@@ -85,7 +83,7 @@ func (m *Module) upload(rq *call, as uploadAs) error {
 		return err
 	}
 	object := store.NewObject{Bucket: rq.bucket, Name: rq.key, Owner: as.owner, UserMetadata: in.userMetadata}
-	if err := mayWrite(as, object, in.mimeType, in.declared); err != nil {
+	if err := mayWrite(rq, as, object, in.mimeType, in.declared); err != nil {
 		return err
 	}
 	object.Version = uuid.NewString()
@@ -138,29 +136,18 @@ func (m *Module) admit(key string, bucket store.Bucket, in *incoming) (limit int
 
 // mayWrite tries the write that policies are about and undoes it. They see the
 // version "1" and, of the metadata, only what is known before the bytes are.
-func mayWrite(as uploadAs, o store.NewObject, mimeType string, length int64) error {
-	o.Version = "1"
+func mayWrite(rq *call, as uploadAs, o store.NewObject, mimeType string, length int64) error {
 	known := map[string]any{"mimetype": mimeType}
 	if length >= 0 {
 		known["contentLength"] = length
 	}
 	o.Metadata, _ = json.Marshal(known) // strings and numbers always marshal
-	return tryWrite(as, o)
+	return tryWrite(rq, as, o)
 }
 
-func tryWrite(as uploadAs, o store.NewObject) error {
-	err := as.try(func(ctx context.Context, q db.Queryer) error {
-		var err error
-		if as.upsert {
-			_, err = store.UpsertObject(ctx, q, o)
-		} else {
-			err = store.InsertObject(ctx, q, o)
-		}
-		if err != nil {
-			return err
-		}
-		return rls.ErrRollback
-	})
+func tryWrite(rq *call, as uploadAs, o store.NewObject) error {
+	o.Version = "1"
+	err := store.TryObject(rq.ctx(), rq.as(as.rights), o, as.upsert)
 	if !as.upsert && isUnique(err) {
 		return errObjectExists().Because(err)
 	}
@@ -213,37 +200,31 @@ func putError(err error) error {
 func (m *Module) record(rq *call, o store.NewObject, upsert bool) (store.Object, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(rq.ctx()), finishTime)
 	defer cancel()
-	var (
-		row, old  store.Object
-		committed bool // or perhaps committed: the connection may fail in the commit itself
-	)
-	err := rq.asService(ctx, func(ctx context.Context, q db.Queryer) error {
-		if err := store.LockObject(ctx, q, o.Bucket, o.Name); err != nil {
-			return err
-		}
-		var err error
-		if old, err = store.ForUpdate(ctx, q, o.Bucket, o.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if err == nil && !upsert {
-			return errObjectExists()
-		}
-		if row, err = store.UpsertObject(ctx, q, o); err != nil {
-			return err
-		}
-		committed = true
-		return nil
-	})
+	row, replaced, err := store.WriteObject(ctx, rq.as(rq.admin), o, upsert)
 	if err != nil {
-		if _, refused := errors.AsType[*pgconn.PgError](err); refused || !committed {
+		if notCommitted(err) {
 			m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: &o.Version}})
+		}
+		if !upsert && isUnique(err) {
+			return row, errObjectExists().Because(err)
 		}
 		return row, lockTimeout(err)
 	}
-	if old.Version != nil && *old.Version != o.Version {
-		m.removeBytes(rq, []store.Object{old})
+	if replaced != nil && *replaced != o.Version {
+		m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: replaced}})
 	}
 	return row, nil
+}
+
+// notCommitted reports whether a failed transaction surely changed nothing: the
+// database refused a statement, or was never reached. When the connection fails
+// in the commit itself, only the database knows.
+func notCommitted(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.SeverityUnlocalized == "ERROR"
+	}
+	_, unreached := errors.AsType[*pgconn.ConnectError](err)
+	return unreached || errors.Is(err, rls.ErrBusy) || errors.Is(err, store.ErrNotFound)
 }
 
 // lockTimeout names the failure of waiting for another writer.

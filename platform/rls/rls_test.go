@@ -244,6 +244,54 @@ func TestScopeDo(t *testing.T) {
 	}
 }
 
+// TestSingleRoundTrips writes by several statements of one Once, and tries writes that leave nothing.
+func TestSingleRoundTrips(t *testing.T) {
+	t.Parallel()
+	p := testkit.NewProject(t)
+	p.Exec(t, "CREATE TABLE notes (word text UNIQUE CHECK (word <> 'bad'))")
+	insert := func(word string) rls.Statement {
+		return rls.Statement{SQL: "INSERT INTO notes VALUES ($1) RETURNING word", Args: [][]byte{[]byte(word)}}
+	}
+	try := func(word string) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			tx := rls.From(c).Tx()
+			if err := tx.Try(c.Request().Context(), insert(word)); err != nil {
+				return err
+			}
+			if _, err := tx.Once(c.Request().Context(), insert("more")); err == nil {
+				t.Error("a transaction was used twice")
+			}
+			return c.NoContent(http.StatusNoContent)
+		}
+	}
+	both := func(first, second string) echo.HandlerFunc {
+		return rls.Handle(func(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
+			result, err := tx.Once(c.Request().Context(), insert(first), insert(second))
+			return text(result), err
+		})
+	}
+	url := testkit.Serve(t, p.Project, "", probe{handlers: map[string]echo.HandlerFunc{
+		"/tried": try("tried"), "/refused": try("bad"), "/both": both("one", "two"), "/half": both("three", "bad"),
+	}})
+	for range 3 { // each kind of end leaves the connection usable for the next
+		for path, want := range map[string]int{"/tried": 204, "/refused": 500, "/half": 500} {
+			if status, body := call(t, url+path, ""); status != want {
+				t.Errorf("%s: got %d %s, want %d", path, status, body, want)
+			}
+		}
+	}
+	if status, body := call(t, url+"/both", ""); status != http.StatusOK || body != "two" {
+		t.Errorf("got %d %s, want the last statement's result", status, body)
+	}
+	var words string
+	if err := p.Owner.QueryRow(t.Context(), "SELECT string_agg(word, ' ' ORDER BY word) FROM notes").Scan(&words); err != nil || words != "one two" {
+		t.Errorf("stored %q %v", words, err)
+	}
+	if n := p.DB.API.Stat().AcquiredConns(); n != 0 {
+		t.Errorf("%d connections are held", n)
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProject(t)

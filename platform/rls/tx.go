@@ -23,7 +23,7 @@ var ErrUnavailable = errors.New("rls: no connection to the database")
 // Tx is the transaction of one request. It does nothing until it is used: a
 // request that needs no database costs none. Its Settings may be changed before that.
 //
-// Either Once is its only use, or Run and the Queryer methods (Exec, Query,
+// Either Once or Try is its only use, or Run and the Queryer methods (Exec, Query,
 // QueryRow) share one explicit transaction that Handle or Scope.Do ends.
 // A Tx belongs to one goroutine.
 type Tx struct {
@@ -40,25 +40,45 @@ type Tx struct {
 	done bool
 }
 
-var errUsed = errors.New("rls: Once must be the transaction's only use")
+var errUsed = errors.New("rls: Once or Try must be the transaction's only use")
 
-// Once runs one statement with the settings in a single round trip and commits
-// with it: the settings and the statement are one implicit transaction. A
-// deferred constraint that fails is its error. A read-only statement is sent once
+// Once runs statements with the settings in a single round trip, commits with
+// them and returns the last one's result: all are one implicit transaction. A
+// deferred constraint that fails is its error. What is read-only is sent once
 // more when the connection turns out to be dead.
-func (t *Tx) Once(ctx context.Context, s Statement) (Result, error) {
+func (t *Tx) Once(ctx context.Context, statements ...Statement) (Result, error) {
 	if t.open || t.done || t.RollbackOnly {
 		return Result{}, errUsed
 	}
 	t.done = true
-	result, err := t.once(ctx, s)
+	result, err := t.once(ctx, statements)
 	if lost(err) && t.Settings.ReadOnly && ctx.Err() == nil && !errors.Is(err, ErrBusy) {
-		result, err = t.once(ctx, s)
+		result, err = t.once(ctx, statements)
 	}
 	return result, err
 }
 
-func (t *Tx) once(ctx context.Context, s Statement) (Result, error) {
+// Try runs one statement, undoes it, and returns the error it met, all in a single
+// round trip: for asking policies whether they would let a write pass. Like Once
+// it is the transaction's only use.
+func (t *Tx) Try(ctx context.Context, s Statement) error {
+	if t.open || t.done {
+		return errUsed
+	}
+	defer t.rollback(ctx)
+	p, err := t.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	p.add(t.Settings.Role, s)
+	p.add("", Statement{SQL: "ROLLBACK"})
+	if _, err = p.run(ctx); err == nil {
+		t.open, t.done = false, true
+	}
+	return connectionError(wrap("statement", err))
+}
+
+func (t *Tx) once(ctx context.Context, statements []Statement) (Result, error) {
 	if err := t.acquire(ctx); err != nil {
 		return Result{}, err
 	}
@@ -66,7 +86,9 @@ func (t *Tx) once(ctx context.Context, s Statement) (Result, error) {
 	p := t.pipeline()
 	sql, args := t.Settings.statement(true)
 	p.add("", Statement{SQL: sql, Args: args})
-	p.add(t.Settings.Role, s)
+	for _, s := range statements {
+		p.add(t.Settings.Role, s)
+	}
 	result, err := p.run(ctx)
 	return result, connectionError(wrap("statement", err))
 }

@@ -94,39 +94,76 @@ type NewObject struct {
 	Metadata, UserMetadata []byte
 }
 
-// values are o's columns in the order of both statements below. The old column owner takes UUIDs only.
+// values are o's columns in the order of the statements below. The old column owner takes UUIDs only.
 func (o NewObject) values() []any {
 	return []any{o.Bucket, o.Name, OwnerUUID(o.Owner), o.Owner, o.Version, o.Metadata, o.UserMetadata}
 }
 
-// InsertObject inserts o. It needs the right to insert and no other.
-func InsertObject(ctx context.Context, q db.Queryer, o NewObject) error {
-	_, err := q.Exec(ctx, `
-		INSERT INTO storage.objects (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
-		VALUES ($1, $2, $3::uuid, $4, $5, $6::jsonb, $7::jsonb)`, o.values()...)
-	if err != nil {
-		return fmt.Errorf("store: insert object: %w", err)
+// statement is sql with o's columns as its parameters.
+func (o NewObject) statement(sql string) rls.Statement {
+	text := func(s *string) []byte {
+		if s == nil {
+			return nil
+		}
+		return []byte(*s)
 	}
-	return nil
+	return rls.Statement{SQL: sql, Args: [][]byte{
+		[]byte(o.Bucket), []byte(o.Name), text(OwnerUUID(o.Owner)), text(o.Owner), []byte(o.Version), o.Metadata, o.UserMetadata,
+	}}
 }
 
-// UpsertObject inserts o or updates the object of that name, and returns the row.
-func UpsertObject(ctx context.Context, q db.Queryer, o NewObject) (Object, error) {
-	var row Object
-	err := oneJSON(ctx, q, &row, `
+const (
+	insertObject = `
 		INSERT INTO storage.objects AS o (bucket_id, name, owner, owner_id, version, metadata, user_metadata)
-		VALUES ($1, $2, $3::uuid, $4, $5, $6::jsonb, $7::jsonb)
+		VALUES ($1, $2, $3::uuid, $4, $5, $6::jsonb, $7::jsonb)`
+	upsertObject = insertObject + `
 		ON CONFLICT (bucket_id, name) DO UPDATE SET
 			version = excluded.version,
 			metadata = coalesce(excluded.metadata, o.metadata),
 			user_metadata = coalesce(excluded.user_metadata, o.user_metadata),
 			owner = CASE WHEN excluded.owner_id IS NULL THEN o.owner ELSE excluded.owner END,
 			owner_id = coalesce(excluded.owner_id, o.owner_id)
-		RETURNING row_to_json(o)`, o.values()...)
-	if err != nil {
-		return row, fmt.Errorf("store: upsert object: %w", err)
+		RETURNING row_to_json(o)`
+	lockObject = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+)
+
+// TryObject asks whether policies let o be written, and writes nothing. To insert
+// needs the right to insert and no other; to overwrite needs those to see and to update too.
+func TryObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) error {
+	sql := insertObject
+	if overwrite {
+		sql = upsertObject
 	}
-	return row, nil
+	if err := tx.Try(ctx, o.statement(sql)); err != nil {
+		return fmt.Errorf("store: try object: %w", err)
+	}
+	return nil
+}
+
+// WriteObject inserts o, or overwrites the object of that name where it may, and
+// returns the row and the version that it replaced, nil for none. Writers of one
+// name take turns. It is one round trip and a transaction of its own.
+func WriteObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) (row Object, replaced *string, err error) {
+	sql := insertObject + " RETURNING row_to_json(o), NULL"
+	if overwrite { // the subquery sees the row as it was when the statement began, which is after the lock
+		sql = upsertObject + ", (SELECT before.version FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2)"
+	}
+	lock := rls.Statement{SQL: lockObject, Args: [][]byte{[]byte(lockName(o.Bucket, o.Name))}}
+	result, err := tx.Once(ctx, lock, o.statement(sql))
+	if err == nil && len(result.Rows) == 0 { // a trigger of the project may keep it out
+		err = ErrNotFound
+	}
+	if err == nil {
+		err = json.Unmarshal(result.Rows[0][0], &row)
+	}
+	if err != nil {
+		return row, nil, fmt.Errorf("store: write object: %w", err)
+	}
+	if before := result.Rows[0][1]; before != nil {
+		version := string(before)
+		replaced = &version
+	}
+	return row, replaced, nil
 }
 
 // RenameObject gives the object from (of bucket fromBucket) the bucket, name, version

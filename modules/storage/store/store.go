@@ -60,8 +60,10 @@ const LockWait = "5s"
 
 // LockObject makes writers of one object take turns until the transaction ends.
 func LockObject(ctx context.Context, q db.Queryer, bucket, name string) error {
-	if _, err := q.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "storage/"+bucket+"/"+name); err != nil {
+	if _, err := q.Exec(ctx, lockObject, lockName(bucket, name)); err != nil {
 		return fmt.Errorf("store: lock object: %w", err)
 	}
 	return nil
 }
+
+func lockName(bucket, name string) string { return "storage/" + bucket + "/" + name }
