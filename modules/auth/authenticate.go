@@ -83,6 +83,7 @@ func reason(err error) string {
 		claims.ErrIssuedAhead: "token has invalid claims: token used before issued", claims.ErrSignature: "token signature is invalid",
 		claims.ErrAlgorithm: "token signature is invalid: signing method is invalid", claims.ErrClaims: "token has invalid claims",
 		claims.ErrNoKey: "token is unverifiable: unrecognized JWT kid", claims.ErrUnknownKey: "API key is not known",
+		claims.ErrPurpose: "token is not an access token",
 	} {
 		if errors.Is(err, cause) {
 			return text

@@ -44,6 +44,7 @@ var refusals = []struct {
 	{claims.ErrClaims, "PGRST303", "Parsing claims failed", ""},
 	{claims.ErrMalformed, "PGRST301", "JWT couldn't be decoded", ""},
 	{claims.ErrUnknownKey, "PGRST301", "Invalid API key", ""},
+	{claims.ErrPurpose, "PGRST301", "JWT is not an access token", ""},
 	{claims.ErrAlgorithm, "PGRST301", "No suitable key or wrong key type", "None of the keys was able to decode the JWT"},
 	{claims.ErrNoKey, "PGRST301", "No suitable key or wrong key type", "None of the keys was able to decode the JWT"},
 	{claims.ErrSignature, "PGRST301", "No suitable key or wrong key type", "None of the keys was able to decode the JWT"},

@@ -148,8 +148,7 @@ type message struct {
 	Message string `json:"message"`
 }
 
-// authenticate verifies the token in front of next. URL tokens are signed by the
-// same keys and open one object only: they are no access tokens.
+// authenticate verifies the token in front of next.
 func authenticate(who access, next echo.HandlerFunc) echo.HandlerFunc {
 	keys := func(c echo.Context) *claims.Keys { return project.From(c.Request().Context()).Keys }
 	verified := claims.Authenticate(keys, func(reason error) error {
@@ -158,15 +157,8 @@ func authenticate(who access, next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return errDenied(tokenMessage(reason)).Because(reason)
 	})(func(c echo.Context) error {
-		r := c.Request()
-		caller := claims.From(r.Context())
-		_, isURL := isURLToken(caller)
-		switch {
-		case caller != nil && !isURL:
-		case who != optional:
+		if who != optional && claims.From(c.Request().Context()) == nil {
 			return errDenied(tokenMessage(claims.ErrMalformed))
-		case isURL:
-			c.SetRequest(r.WithContext(claims.NewContext(r.Context(), nil)))
 		}
 		return next(c)
 	})
@@ -180,15 +172,6 @@ func authenticate(who access, next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return verified(c)
 	}
-}
-
-// isURLToken reports whether the caller's token is one of a signed URL, and its url.
-func isURLToken(caller *claims.Caller) (string, bool) {
-	if caller == nil || caller.Role != "" {
-		return "", false
-	}
-	target, ok := caller.Payload["url"].(string)
-	return target, ok
 }
 
 // tokenMessage says why a token is refused, in the words that clients know.

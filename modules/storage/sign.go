@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -51,18 +52,21 @@ func (rq *call) sign(token any) (string, error) {
 
 // verifyURL checks the query's token: signature, time to the second, and that it
 // was made for scope and for this very object. Tokens of before there were scopes
-// are told apart by the claim upsert. A token with a role is an access token.
+// are told apart by the claim upsert.
 func (rq *call) verifyURL(scope string) (urlToken, error) {
 	var token urlToken
 	text := rq.QueryParam("token")
 	if text == "" {
 		return token, errInvalid("querystring must have required property 'token'")
 	}
-	caller, err := rq.project.Keys.Verify(text)
-	if err != nil {
+	caller, err := rq.project.Keys.VerifyURL(text)
+	switch {
+	case errors.Is(err, claims.ErrPurpose):
+		return token, errSignature("Token is not scoped for " + scope)
+	case err != nil:
 		return token, errJWT(tokenMessage(err)).Because(err)
 	}
-	target, isURL := isURLToken(caller)
+	target, _ := caller.SignedURL()
 	got, _ := caller.Payload["scope"].(string)
 	upsert, hasUpsert := caller.Payload["upsert"]
 	if got == "" && hasUpsert {
@@ -71,7 +75,7 @@ func (rq *call) verifyURL(scope string) (urlToken, error) {
 		got = "download"
 	}
 	switch {
-	case !isURL || got != scope:
+	case got != scope:
 		return token, errSignature("Token is not scoped for " + scope)
 	case target != rq.bucket+"/"+rq.key:
 		return token, errSignature("Invalid signature")

@@ -5,6 +5,7 @@ package claims
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -26,7 +27,31 @@ var (
 	ErrNotYet      = errors.New("claims: token is not valid yet")
 	ErrIssuedAhead = errors.New("claims: token was issued in the future")
 	ErrUnknownKey  = errors.New("claims: API key is not one of the project's")
+	ErrPurpose     = errors.New("claims: token was made for another purpose")
 )
+
+// PartsError is an ErrMalformed: the number of parts that the token has instead of three.
+type PartsError int
+
+// Error names the number.
+func (n PartsError) Error() string { return fmt.Sprintf("%v: it has %d parts", ErrMalformed, int(n)) }
+
+// Unwrap is ErrMalformed.
+func (PartsError) Unwrap() error { return ErrMalformed }
+
+// ClaimTypeError is an ErrClaims: a claim that is not of the type that it must be.
+type ClaimTypeError struct {
+	// Claim is the claim's name; Want its type with an article, as "a number".
+	Claim, Want string
+}
+
+// Error names the claim and its type.
+func (e *ClaimTypeError) Error() string {
+	return fmt.Sprintf("%v: %q is not %s", ErrClaims, e.Claim, e.Want)
+}
+
+// Unwrap is ErrClaims.
+func (*ClaimTypeError) Unwrap() error { return ErrClaims }
 
 // Caller is a verified token's content. It is shared between requests and must not be changed.
 type Caller struct {
@@ -44,6 +69,16 @@ type Caller struct {
 	Token string
 	// Expires is the claim "exp"; zero when the token has none.
 	Expires time.Time
+}
+
+// SignedURL returns the claim "url" of a token that storage signed to open one
+// object to whoever has it. Such a token names no role; one that does is an access token.
+func (c *Caller) SignedURL() (url string, ok bool) {
+	if c == nil || c.Role != "" {
+		return "", false
+	}
+	url, ok = c.Payload["url"].(string)
+	return url, ok
 }
 
 type contextKey struct{}

@@ -134,6 +134,48 @@ func TestVerifyAccepts(t *testing.T) {
 	}
 }
 
+// The keys that sign access tokens sign storage's URLs too: neither passes for the other.
+func TestSignedURLsAreNoAccessTokens(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t, claims.Config{})
+	for payload, isURL := range map[string]bool{
+		`{"url":"docs/a.txt","scope":"download"}`:     true,
+		`{"url":"docs/a.txt","role":"authenticated"}`: false,
+		`{"role":"anon"}`: false,
+		`{"sub":"u1"}`:    false,
+		`{"url":7}`:       false,
+	} {
+		token, err := keys.Sign([]byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second answer comes from memory
+			c, err := keys.Verify(token)
+			if (c == nil) != isURL || errors.Is(err, claims.ErrPurpose) != isURL {
+				t.Errorf("%s as an access token: %v %v", payload, c, err)
+			}
+			c, err = keys.VerifyURL(token)
+			if (c == nil) == isURL || errors.Is(err, claims.ErrPurpose) == isURL {
+				t.Errorf("%s as a URL: %v %v", payload, c, err)
+			}
+		}
+	}
+}
+
+func TestLongTokensAreAccepted(t *testing.T) {
+	t.Parallel()
+	keys := newKeys(t, claims.Config{})
+	token, err := keys.Sign([]byte(`{"sub":"` + strings.Repeat("u", 8<<10) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if c, err := keys.Verify(token); err != nil || len(c.Subject) != 8<<10 {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestJWKSHidesSecrets(t *testing.T) {
 	t.Parallel()
 	_, set := ecKey(t, "k1")

@@ -15,15 +15,40 @@ import (
 // maxToken bounds a token's length in bytes; request headers end before it.
 const maxToken = 16 << 10
 
-// Verify checks a compact JWS against the project's keys and its time claims
-// (exp, nbf, iat) with 30 s of skew, as PostgREST allows. The algorithm is the
-// key's, never the token's: "none" and confusions of public key and secret find
-// no key. A verified token is remembered until it expires, so a hot one costs no
-// signature check. The error wraps one of this package's Err values.
+// maxRemembered bounds the length of tokens that are remembered. Users choose
+// part of what their tokens hold, and many long ones would fill the memory.
+const maxRemembered = 4 << 10
+
+// Verify checks an access token: a compact JWS, by the project's keys and by its
+// time claims (exp, nbf, iat) with 30 s of skew, as PostgREST allows. The algorithm
+// is the key's, never the token's: "none" and confusions of public key and secret
+// find no key. A verified token is remembered until it expires, so a hot one costs
+// no signature check. The token of a signed URL, which the same keys sign, is
+// refused. The error wraps one of this package's Err values.
 func (k *Keys) Verify(token string) (*Caller, error) {
+	c, err := k.verify(token)
+	if _, isURL := c.SignedURL(); err == nil && isURL {
+		return nil, ErrPurpose
+	}
+	return c, err
+}
+
+// VerifyURL is Verify for the token of a signed URL; an access token is refused.
+func (k *Keys) VerifyURL(token string) (*Caller, error) {
+	c, err := k.verify(token)
+	if _, isURL := c.SignedURL(); err == nil && !isURL {
+		return nil, ErrPurpose
+	}
+	return c, err
+}
+
+func (k *Keys) verify(token string) (*Caller, error) {
 	now := k.now()
-	if c, ok := k.verified.Get(token); ok {
-		return c, c.checkTime(now)
+	if c := k.recall(token); c != nil {
+		if err := c.checkTime(now); err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
 	if len(token) > maxToken {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxToken)
@@ -39,17 +64,32 @@ func (k *Keys) Verify(token string) (*Caller, error) {
 	if err := c.checkTime(now); err != nil {
 		return nil, err
 	}
+	k.remember(token, c, now)
+	return c, nil
+}
+
+func (k *Keys) recall(token string) *Caller {
+	if k.verified == nil {
+		return nil
+	}
+	c, _ := k.verified.Get(token)
+	return c
+}
+
+func (k *Keys) remember(token string, c *Caller, now time.Time) {
+	if k.verified == nil || len(token) > maxRemembered {
+		return
+	}
 	until := c.Expires
 	if until.IsZero() {
 		until = now.Add(time.Hour)
 	}
 	k.verified.Put(token, c, until.Add(skew))
-	return c, nil
 }
 
 func (k *Keys) checkSignature(token string) ([]byte, error) {
 	if n := strings.Count(token, ".") + 1; n != 3 {
-		return nil, fmt.Errorf("%w: expected 3 parts, got %d", ErrMalformed, n)
+		return nil, PartsError(n)
 	}
 	message, err := jws.ParseString(token)
 	if err != nil || len(message.Signatures()) != 1 {
@@ -91,7 +131,7 @@ func newCaller(token string, payload []byte) (*Caller, error) {
 		case string:
 			*into = v
 		default:
-			return nil, fmt.Errorf("%w: the JWT %q claim must be a string", ErrClaims, name)
+			return nil, &ClaimTypeError{Claim: name, Want: "a string"}
 		}
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
@@ -114,7 +154,7 @@ func (c *Caller) time(name string) (time.Time, error) {
 		}
 		return time.Unix(int64(v), 0), nil
 	}
-	return time.Time{}, fmt.Errorf("%w: the JWT %q claim must be a number", ErrClaims, name)
+	return time.Time{}, &ClaimTypeError{Claim: name, Want: "a number"}
 }
 
 // skew is how far the clocks of issuer and verifier may be apart.
