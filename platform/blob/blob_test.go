@@ -88,6 +88,7 @@ func TestConfigAllOrNothing(t *testing.T) {
 		"all":           {whole, "s3", nil},
 		"only endpoint": {blob.Config{Endpoint: "https://s3", Region: "r"}, "s3", []string{"S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_BUCKET"}},
 		"only secret":   {blob.Config{SecretKey: "hunter2"}, "fs", []string{"S3_ENDPOINT", "S3_ACCESS_KEY", "S3_BUCKET"}},
+		"no memory":     {blob.Config{UploadMemory: 1}, "fs", []string{"S3_UPLOAD_MEMORY"}},
 		"no URL":        {blob.Config{Endpoint: "s3:9000", AccessKey: "a", SecretKey: "hunter2", Bucket: "b"}, "s3", []string{"S3_ENDPOINT", "S3_REGION"}},
 	} {
 		err := c.cfg.Validate()

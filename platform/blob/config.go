@@ -19,7 +19,11 @@ type Config struct {
 	Region       string        `env:"S3_REGION" default:"us-east-1" doc:"Region that S3 requests are signed for." group:"storage"`
 	PathStyle    bool          `env:"S3_FORCE_PATH_STYLE" default:"true" doc:"Put the bucket into the path of S3 URLs rather than into the host name." group:"storage"`
 	CreateBucket bool          `env:"S3_CREATE_BUCKET" default:"false" doc:"Create the S3 bucket at start when it does not exist." group:"storage"`
+	UploadMemory int64         `env:"S3_UPLOAD_MEMORY" default:"536870912" doc:"Bytes that all uploads on their way to S3 may hold in memory, at least 33554432; further ones wait. 0 for no limit." group:"storage"`
 }
+
+// minUploadMemory is what two long uploads hold.
+const minUploadMemory = 4 * UnsizedPart
 
 // Driver names the store the settings ask for: "s3" or "fs".
 func (c Config) Driver() string {
@@ -29,8 +33,8 @@ func (c Config) Driver() string {
 	return "fs"
 }
 
-// Validate returns every fault: the S3 settings come all together or not at
-// all.
+// Validate returns every fault: the S3 settings that say which bucket come all
+// together or not at all.
 func (c Config) Validate() error {
 	settings := []struct{ name, value string }{
 		{"S3_ENDPOINT", c.Endpoint},
@@ -38,23 +42,26 @@ func (c Config) Validate() error {
 		{"S3_SECRET_KEY", c.SecretKey.Reveal()},
 		{"S3_BUCKET", c.Bucket},
 	}
-	var missing []error
+	var faults []error
 	for _, s := range settings {
 		if s.value == "" {
-			missing = append(missing, fmt.Errorf("%s: must be set when other S3 settings are", s.name))
+			faults = append(faults, fmt.Errorf("%s: must be set when other S3 settings are", s.name))
 		}
 	}
-	if len(missing) == len(settings) {
-		return nil
+	if len(faults) == len(settings) {
+		faults = nil
+	}
+	if c.UploadMemory != 0 && c.UploadMemory < minUploadMemory {
+		faults = append(faults, fmt.Errorf("S3_UPLOAD_MEMORY: must be 0 or at least %d", minUploadMemory))
 	}
 	if c.Endpoint != "" {
 		u, err := url.Parse(c.Endpoint)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			missing = append(missing, errors.New("S3_ENDPOINT: not an http:// or https:// URL"))
+			faults = append(faults, errors.New("S3_ENDPOINT: not an http:// or https:// URL"))
 		}
 		if c.Region == "" {
-			missing = append(missing, errors.New("S3_REGION: must not be empty"))
+			faults = append(faults, errors.New("S3_REGION: must not be empty"))
 		}
 	}
-	return errors.Join(missing...)
+	return errors.Join(faults...)
 }

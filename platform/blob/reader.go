@@ -30,3 +30,20 @@ func (c *checkedReader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Fill reads until b is full or r ends, for drivers: few large writes cost less
+// than many small ones. Unlike io.ReadFull it keeps a reader that broke off, which
+// says io.ErrUnexpectedEOF, apart from one that ended.
+func Fill(r io.Reader, b []byte) (n int, end bool, err error) {
+	for n < len(b) {
+		m, err := r.Read(b[n:])
+		n += m
+		if err == io.EOF {
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
+}

@@ -120,9 +120,16 @@ func (s *Store) write(r io.Reader) (temp string, size int64, sum []byte, err err
 	hash := md5.New()
 	buffer := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buffer)
-	// MultiWriter also hides the file's ReadFrom, which would go past the buffer.
-	if size, err = io.CopyBuffer(io.MultiWriter(f, hash), onlyReader{r}, *buffer); err != nil {
-		return "", 0, nil, err
+	for end := false; !end; {
+		var n int
+		if n, end, err = blob.Fill(r, *buffer); err != nil {
+			return "", 0, nil, err
+		}
+		hash.Write((*buffer)[:n])
+		if _, err = f.Write((*buffer)[:n]); err != nil {
+			return "", 0, nil, err
+		}
+		size += int64(n)
 	}
 	if err = f.Sync(); err != nil {
 		return "", 0, nil, err
@@ -148,9 +155,6 @@ func (s *Store) temp() (f *os.File, finish func(error) error, err error) {
 		return failed
 	}, nil
 }
-
-// onlyReader hides a WriteTo, which would bring a buffer of its own.
-type onlyReader struct{ io.Reader }
 
 // publish renames temp to name and makes that last. On an error temp is gone.
 func (s *Store) publish(temp, name string) error {

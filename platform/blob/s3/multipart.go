@@ -43,12 +43,17 @@ func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io
 	if size > partSize {
 		return s.passPart(ctx, up, blob.Part{Number: number, Size: size}, r)
 	}
+	give, err := s.memory.take(ctx, bufferSize(size))
+	if err != nil {
+		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
+	}
+	defer give()
 	buffer := s.buffer(size)
 	defer s.release(buffer)
-	n, end, err := fill(r, *buffer)
+	n, end, err := blob.Fill(r, *buffer)
 	if err == nil && !end { // full: fine if nothing follows
 		var more int
-		more, end, err = fill(r, make([]byte, 1))
+		more, end, err = blob.Fill(r, make([]byte, 1))
 		if err == nil && (more > 0 || !end) {
 			err = blob.ErrPart
 		}

@@ -27,9 +27,14 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, opts blob.PutO
 	if err := blob.CheckKey(key); err != nil {
 		return blob.Info{}, err
 	}
+	give, err := s.memory.take(ctx, buffered(opts.Size))
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("blob: put: %w", err)
+	}
+	defer give()
 	r = blob.Checked(ctx, r, opts.Size)
 	buffer := s.buffer(opts.Size)
-	n, end, err := fill(r, *buffer)
+	n, end, err := blob.Fill(r, *buffer)
 	if err != nil {
 		s.release(buffer)
 		return blob.Info{}, fmt.Errorf("blob: put: %w", err)
@@ -54,14 +59,27 @@ func typeOf(opts blob.PutOptions) *string {
 	return &opts.ContentType
 }
 
-// buffer returns room for one byte more than a small object has, so that
-// filling it meets the end; for all others one of at least partSize, great
-// enough that an object of the size fits into S3's number of parts.
-func (s *Store) buffer(size int64) *[]byte {
-	n := size + 1
-	if size < 0 || size > smallSize {
-		n = max(partSize, size/maxParts+1)
+// buffered is how many bytes an upload of size bytes (-1: unknown) holds at most.
+func buffered(size int64) int64 {
+	n := bufferSize(size)
+	if size >= 0 && size < n {
+		return n // it fits into one buffer
 	}
+	return 2 * n
+}
+
+// bufferSize is one byte more than a small object has, so that filling it meets
+// the end; for all others at least partSize, and so much that an object of the
+// size fits into S3's number of parts.
+func bufferSize(size int64) int64 {
+	if size < 0 || size > smallSize {
+		return max(partSize, size/maxParts+1)
+	}
+	return size + 1
+}
+
+func (s *Store) buffer(size int64) *[]byte {
+	n := bufferSize(size)
 	if n == partSize {
 		return s.buffers.Get().(*[]byte)
 	}
@@ -73,22 +91,6 @@ func (s *Store) release(buffer *[]byte) {
 	if len(*buffer) == partSize {
 		s.buffers.Put(buffer)
 	}
-}
-
-// fill reads until b is full or r ends. Unlike io.ReadFull it keeps a reader
-// that broke off, which says io.ErrUnexpectedEOF, apart from one that ended.
-func fill(r io.Reader, b []byte) (n int, end bool, err error) {
-	for n < len(b) {
-		m, err := r.Read(b[n:])
-		n += m
-		if err == io.EOF {
-			return n, true, nil
-		}
-		if err != nil {
-			return n, false, err
-		}
-	}
-	return n, false, nil
 }
 
 // stream is a reader whose beginning lies in a full buffer.
@@ -161,7 +163,7 @@ func (s *Store) sendParts(ctx context.Context, up blob.Upload, st stream) (size 
 		default:
 			buffer = s.buffer(max(st.opts.Size, smallSize+1))
 		}
-		if n, end, err = fill(st.r, *buffer); err != nil || n == 0 {
+		if n, end, err = blob.Fill(st.r, *buffer); err != nil || n == 0 {
 			s.release(buffer)
 			break
 		}

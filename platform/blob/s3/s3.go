@@ -3,7 +3,8 @@
 //
 // S3 wants the length, and over plain HTTP the hash, of every request body
 // before its first byte. Streams are therefore cut into parts of 8 MiB, of
-// which an upload holds two in memory: one being sent, one being filled.
+// which an upload holds two in memory: one being sent, one being filled. What all
+// uploads hold together is bounded; those beyond it wait in turn.
 package s3
 
 import (
@@ -43,6 +44,7 @@ type Store struct {
 	transport *http.Transport
 	bucket    *string
 	buffers   sync.Pool // *[]byte of partSize
+	memory    memory
 
 	maxCopy, copyPart int64 // the constants, but for tests
 }
@@ -76,6 +78,7 @@ func Open(ctx context.Context, cfg blob.Config, log *slog.Logger) (*Store, error
 		}),
 		transport: transport,
 		bucket:    aws.String(cfg.Bucket),
+		memory:    newMemory(cfg.UploadMemory),
 		maxCopy:   maxCopy, copyPart: copyPart,
 	}
 	s.buffers.New = func() any { b := make([]byte, partSize); return &b }

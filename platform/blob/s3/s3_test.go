@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // an ETag, not a signature
 	"encoding/hex"
+	"errors"
 	"io"
 	"log/slog"
 	"strings"
@@ -62,6 +63,59 @@ func TestFailedUploadLeavesNoParts(t *testing.T) {
 	left, err := server.Client().ListMultipartUploads(t.Context(), &sdk.ListMultipartUploadsInput{Bucket: &server.Bucket})
 	if err != nil || len(left.Uploads) != 0 {
 		t.Errorf("uploads left open: %v, %v", left, err)
+	}
+}
+
+// gate is a reader that tells when it is first read, and then waits to be opened.
+type gate struct{ reached, opened chan struct{} }
+
+func newGate() *gate { return &gate{make(chan struct{}), make(chan struct{})} }
+
+func (g *gate) Read([]byte) (int, error) {
+	close(g.reached)
+	<-g.opened
+	return 0, io.EOF
+}
+
+func TestUploadsBeyondTheirMemoryWait(t *testing.T) {
+	t.Parallel()
+	cfg := config(testkit.S3(t))
+	cfg.UploadMemory = 32 << 20
+	s, err := s3.Open(t.Context(), cfg, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := []*gate{newGate(), newGate()}
+	done := make(chan error)
+	for i, g := range slow {
+		go func() {
+			_, err := s.Put(t.Context(), "slow"+string(rune('a'+i)), g, blob.PutOptions{Size: -1})
+			done <- err
+		}()
+		<-g.reached
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	third := newGate()
+	if _, err := s.Put(ctx, "third", third, blob.PutOptions{Size: -1}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a third upload ended with %v", err)
+	}
+	select {
+	case <-third.reached:
+		t.Error("a third upload was read from")
+	default:
+	}
+	go func() {
+		_, err := s.Put(t.Context(), "third", strings.NewReader("x"), blob.PutOptions{Size: -1})
+		done <- err
+	}()
+	for _, g := range slow {
+		close(g.opened)
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
