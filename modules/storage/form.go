@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,9 @@ const (
 	maxFields = 10
 	maxField  = 1 << 20
 )
+
+// formBuffer is how many bytes of a form are read from the connection at once.
+const formBuffer = 64 << 10
 
 // readUpload reads a request up to the first byte of the file.
 func readUpload(r *http.Request) (*incoming, error) {
@@ -76,7 +80,8 @@ func (in *incoming) readForm(contentType string) error {
 	if err != nil || params["boundary"] == "" {
 		return errInvalidRequest("Multipart: Boundary not found")
 	}
-	form := multipart.NewReader(in.body, params["boundary"])
+	// The parser reads 4 KiB at a time: in front of a socket that costs half the speed.
+	form := multipart.NewReader(bufio.NewReaderSize(in.body, formBuffer), params["boundary"])
 	values := map[string]string{}
 	for range maxFields + 1 {
 		part, err := form.NextRawPart()
