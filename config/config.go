@@ -7,7 +7,9 @@
 //
 //	env:"NAME,ALIAS,..." default:"..." doc:"One sentence." group:"required|storage|optional" flag:"name"
 //
-// A name that ends in * collects every variable with that prefix into a map.
+// A name that ends in * collects every variable with that prefix into a map. The
+// tag empty:"value" makes an empty variable a value, where nothing is a choice.
+// The tag names:"first" lets the first name that is set win over the others.
 // A method Validate() error on the struct is called after loading.
 package config
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,7 +74,7 @@ func joined(err error) []error {
 
 // Load returns the settings of in: defaults, overridden by the .env file,
 // overridden by the environment, overridden by flags. An empty variable counts
-// as not set. The error is of type Faults.
+// as not set, unless the setting's tag is empty:"value". The error is of type Faults.
 func Load(in Input) (*Config, error) {
 	var faults Faults
 	file := readEnvFile(in.EnvFile, &faults)
@@ -94,7 +95,7 @@ func Load(in Input) (*Config, error) {
 		}
 		origin[b.Name] = from
 		if err := value.into(b); err != nil {
-			faults.add(fmt.Errorf("%s: %w", from, err))
+			faults.add(fmt.Errorf("%s: %w", cmp.Or(from, b.Name), err))
 		}
 	}
 	c.settle(origin)

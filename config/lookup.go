@@ -23,12 +23,15 @@ func (r *raw) into(b binding) error {
 	return decode(b.field, r.text)
 }
 
-// lookup finds b's value and the name that gave it; nil when nothing does and
-// there is no default. Two names of one setting may be set in one place when
-// they agree.
+// lookup finds b's value and the name that gave it, which is empty for a default;
+// the value is nil when there is none. Two names of one setting may be set in one
+// place when they agree, or when the first of them is to win.
 func (b binding) lookup(flags map[string]string, sources ...map[string]string) (*raw, string, error) {
 	if text, given := flags[b.Flag]; given && b.Flag != "" {
 		return &raw{text: text}, "--" + b.Flag, nil
+	}
+	if b.FirstName {
+		sources = []map[string]string{b.firstName(sources)}
 	}
 	for _, source := range sources {
 		if prefix, ok := b.wildcard(); ok {
@@ -43,18 +46,32 @@ func (b binding) lookup(flags map[string]string, sources ...map[string]string) (
 		}
 	}
 	if b.Default != "" {
-		return &raw{text: b.Default}, b.Name, nil
+		return &raw{text: b.Default}, "", nil
 	}
 	return nil, "", nil
+}
+
+// firstName is the one variable of b that counts, from the first source that has it.
+func (b binding) firstName(sources []map[string]string) map[string]string {
+	for _, name := range b.names() {
+		for _, source := range sources {
+			if source[name] != "" {
+				return map[string]string{name: source[name]}
+			}
+		}
+	}
+	return nil
 }
 
 func (b binding) fromSource(source map[string]string) (*raw, string, error) {
 	value, from := "", ""
 	for _, name := range b.names() {
-		v := source[name]
+		v, set := source[name]
 		switch {
+		case v == "" && set && b.Emptyable && from == "":
+			from = name
 		case v == "":
-		case from == "":
+		case value == "":
 			value, from = v, name
 		case v != value:
 			return nil, "", fmt.Errorf("%s and %s are names of one setting and have different values", from, name)

@@ -20,6 +20,11 @@ type Setting struct {
 	Doc     string
 	// Group is required, storage or optional.
 	Group string
+	// Emptyable settings can be set to nothing; for all others empty is as not set.
+	Emptyable bool
+	// FirstName settings take the first of their names that is set, and may have
+	// different values under the others: other programs read those too.
+	FirstName bool
 	// Section is the field of Config that the setting belongs to, as "Server".
 	Section string
 }
@@ -54,7 +59,8 @@ func appendBindings(all []binding, section string, v reflect.Value, f reflect.St
 		names := strings.Split(env, ",")
 		return append(all, binding{field: v, Setting: Setting{
 			Name: names[0], Aliases: names[1:], Flag: f.Tag.Get("flag"), Type: typeName(v.Type()),
-			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Group: f.Tag.Get("group"), Section: section,
+			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Group: f.Tag.Get("group"), Emptyable: f.Tag.Get("empty") == "value",
+			FirstName: f.Tag.Get("names") == "first", Section: section,
 		}})
 	}
 	if v.Kind() == reflect.Struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
@@ -84,6 +85,37 @@ func NewKeys(cfg Config) (*Keys, error) {
 	}
 	k.api, err = newAPIKeys(cfg, hmac)
 	return k, err
+}
+
+// NewVerifier returns Keys that only verify tokens: they sign none and know no API
+// keys. material is a JSON Web Key, a set of them, or a secret of at least MinSecret
+// bytes for HS256. remembered bounds the verified tokens that are kept; 0 keeps none.
+func NewVerifier(material secret.String, remembered int) (*Keys, error) {
+	k := &Keys{now: time.Now}
+	if remembered > 0 {
+		k.verified = cache.New[string, *Caller](remembered)
+	}
+	keys, err := parseMaterial(material.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	return k, k.verifyWith(keys)
+}
+
+func parseMaterial(text string) ([]jwk.Key, error) {
+	if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, "{") {
+		if keys, err := parseSet(trimmed); err == nil && len(keys) > 0 { // a single key is read as a set of one
+			return keys, nil
+		}
+	}
+	if len(text) < MinSecret {
+		return nil, fmt.Errorf("claims: the secret must have at least %d characters", MinSecret)
+	}
+	hmac, err := jwk.FromRaw([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("claims: secret: %w", err)
+	}
+	return []jwk.Key{hmac}, hmac.Set(jwk.AlgorithmKey, jwa.HS256)
 }
 
 // verifyWith takes the public halves of keys and publishes the asymmetric ones.
