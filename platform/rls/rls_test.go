@@ -244,7 +244,7 @@ func TestScopeDo(t *testing.T) {
 	}
 }
 
-// TestSingleRoundTrips writes by several statements of one Once, and tries writes that leave nothing.
+// TestSingleRoundTrips writes by several statements together, and tries writes that leave nothing.
 func TestSingleRoundTrips(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewProject(t)
@@ -266,7 +266,7 @@ func TestSingleRoundTrips(t *testing.T) {
 	}
 	both := func(first, second string) echo.HandlerFunc {
 		return rls.Handle(func(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
-			result, err := tx.Once(c.Request().Context(), insert(first), insert(second))
+			result, err := tx.Together(c.Request().Context(), insert(first), insert(second))
 			return text(result), err
 		})
 	}

@@ -23,7 +23,7 @@ var ErrUnavailable = errors.New("rls: no connection to the database")
 // Tx is the transaction of one request. It does nothing until it is used: a
 // request that needs no database costs none. Its Settings may be changed before that.
 //
-// Either Once or Try is its only use, or Run and the Queryer methods (Exec, Query,
+// Either Once, Together or Try is its only use, or Run and the Queryer methods (Exec, Query,
 // QueryRow) share one explicit transaction that Handle or Scope.Do ends.
 // A Tx belongs to one goroutine.
 type Tx struct {
@@ -40,13 +40,17 @@ type Tx struct {
 	done bool
 }
 
-var errUsed = errors.New("rls: Once or Try must be the transaction's only use")
+var errUsed = errors.New("rls: Once, Together and Try must be a transaction's only use")
 
-// Once runs statements with the settings in a single round trip, commits with
-// them and returns the last one's result: all are one implicit transaction. A
-// deferred constraint that fails is its error. What is read-only is sent once
+// Once runs one statement with the settings in a single round trip and commits
+// with it: the settings and the statement are one implicit transaction. A
+// deferred constraint that fails is its error. A read-only statement is sent once
 // more when the connection turns out to be dead.
-func (t *Tx) Once(ctx context.Context, statements ...Statement) (Result, error) {
+func (t *Tx) Once(ctx context.Context, s Statement) (Result, error) { return t.Together(ctx, s) }
+
+// Together is Once for several statements: one round trip, one transaction, and
+// the last one's result.
+func (t *Tx) Together(ctx context.Context, statements ...Statement) (Result, error) {
 	if t.open || t.done || t.RollbackOnly {
 		return Result{}, errUsed
 	}

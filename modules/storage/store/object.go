@@ -149,7 +149,7 @@ func WriteObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) (
 		sql = upsertObject + ", (SELECT before.version FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2)"
 	}
 	lock := rls.Statement{SQL: lockObject, Args: [][]byte{[]byte(lockName(o.Bucket, o.Name))}}
-	result, err := tx.Once(ctx, lock, o.statement(sql))
+	result, err := tx.Together(ctx, lock, o.statement(sql))
 	if err == nil && len(result.Rows) == 0 { // a trigger of the project may keep it out
 		err = ErrNotFound
 	}
