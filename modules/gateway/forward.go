@@ -1,14 +1,13 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"log/slog"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"strconv"
+	"slices"
 	"sync"
 
 	"github.com/labstack/echo/v4"
@@ -23,7 +22,10 @@ type group struct {
 	name  string
 	local http.Handler
 	pool  *pool
-	proxy *httputil.ReverseProxy
+
+	upstreams *balanced
+	upgrade   *httputil.ReverseProxy
+	copies    buffers
 }
 
 func newGroup(name string, urls []string, local http.Handler, cfg Config, deps Deps) *group {
@@ -31,38 +33,9 @@ func newGroup(name string, urls []string, local http.Handler, cfg Config, deps D
 		urls = nil
 	}
 	g := &group{name: name, local: local, pool: newPool(name, urls, cfg, deps)}
-	g.proxy = &httputil.ReverseProxy{
-		Transport: &balanced{pool: g.pool, next: deps.Transport},
-		// Answers of unknown length are flushed as they come by ReverseProxy, those
-		// of a known length by answer: an interval would cost each a timer.
-		FlushInterval: 0,
-		BufferPool:    &buffers{},
-		ErrorLog:      slog.NewLogLogger(deps.Log.Handler(), slog.LevelDebug),
-		Rewrite:       restoreHeaders,
-		ModifyResponse: func(res *http.Response) error {
-			res.Header.Del(httpx.HeaderRequestID) // it is the one that the answer has already
-			return nil
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if a, ok := w.(*answer); ok {
-				a.err = err
-			}
-		},
-	}
+	g.upstreams = &balanced{pool: g.pool, next: deps.Transport}
+	g.upgrade = upgrader(g.upstreams, deps.Log)
 	return g
-}
-
-// restoreHeaders undoes what ReverseProxy does on its own to forwarding headers
-// and queries: forward has set the former, and the latter must pass unchanged.
-func restoreHeaders(p *httputil.ProxyRequest) {
-	p.Out.URL.RawQuery = p.In.URL.RawQuery
-	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if values := p.In.Header[name]; values != nil {
-			p.Out.Header[name] = values
-		}
-	}
-	// The server answers "100 Continue" itself as soon as the body is read.
-	p.Out.Header.Del("Expect")
 }
 
 // forward passes the request on to g as a stream.
@@ -72,23 +45,86 @@ func (m *Module) forward(g *group) echo.HandlerFunc {
 		dropHopHeaders(r.Header)
 		m.setForwarded(r)
 		inject(r)
-		ctx, done := m.live.enter(r.Context(), r.Header.Get("Upgrade") != "")
+		upgrade := r.Header.Get("Upgrade") != ""
+		ctx, done := m.live.enter(r.Context(), upgrade)
 		defer done()
-		return g.serve(&answer{Response: c.Response()}, r.WithContext(ctx))
+		switch {
+		case g.local != nil:
+			g.local.ServeHTTP(c.Response(), r.WithContext(ctx))
+			return nil
+		case upgrade:
+			return g.upgraded(c.Response(), r.WithContext(ctx))
+		}
+		return g.stream(c.Response(), r)
 	}
 }
 
-func (g *group) serve(a *answer, r *http.Request) error {
-	if g.local != nil {
-		g.local.ServeHTTP(a.Response, r)
-		return nil
+// stream sends r to an upstream and its answer back, both as they come. It does
+// what httputil.ReverseProxy does for requests without an upgrade, at a third
+// less of processor time: the header, which nobody needs any more, is passed on
+// and not copied, and informational answers are not watched for.
+func (g *group) stream(w *echo.Response, r *http.Request) error {
+	out := outgoing(r)
+	if out.Body != nil {
+		// The transport may still read once there is an answer: not beyond this call.
+		body := &sentBody{src: r.Body}
+		defer func() { _ = body.Close() }()
+		out.Body = body
 	}
-	g.proxy.ServeHTTP(a, r)
-	if a.err == nil {
-		return nil
+	res, err := g.upstreams.RoundTrip(out)
+	if err != nil {
+		return g.publicError(r.Context(), err)
 	}
-	return g.publicError(r.Context(), a.err)
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return g.publicError(r.Context(), errors.New("gateway: upstream switches protocols unasked"))
+	}
+	header := w.Header()
+	dropHopHeaders(res.Header)
+	delete(res.Header, httpx.HeaderRequestID) // it is the one that the answer has already
+	for name, values := range res.Header {
+		header[name] = values
+	}
+	for name := range res.Trailer {
+		header.Add("Trailer", name)
+	}
+	w.WriteHeader(res.StatusCode)
+	if res.ContentLength < 0 {
+		w.Flush() // the first event may be long in coming
+	}
+	if err := g.copies.copy(w, res); err != nil {
+		// The status is out: only a cut connection still tells the client. The
+		// deferred calls run before it is cut.
+		panic(http.ErrAbortHandler)
+	}
+	if len(res.Trailer) > 0 {
+		w.Flush() // an answer short enough for a length would have no trailers
+	}
+	for name, values := range res.Trailer {
+		if !announced(header, name) {
+			name = http.TrailerPrefix + name
+		}
+		header[name] = values
+	}
+	return nil
 }
+
+// outgoing is r as upstreams are to see it.
+func outgoing(r *http.Request) *http.Request {
+	out, target := *r, *r.URL
+	out.URL, out.Close = &target, false
+	if r.ContentLength == 0 {
+		out.Body = nil // so that the transport may send it again on a stale connection
+	}
+	if _, named := out.Header["User-Agent"]; !named {
+		out.Header["User-Agent"] = nil // else the transport gives its own
+	}
+	delete(out.Header, "Expect") // the server answers "100 Continue" itself as soon as the body is read
+	return &out
+}
+
+// announced reports whether the header Trailer names a trailer.
+func announced(h http.Header, name string) bool { return slices.Contains(h["Trailer"], name) }
 
 // publicError says what went wrong between gateway and upstream. Upstreams'
 // addresses are only logged.
@@ -113,56 +149,38 @@ func (g *group) publicError(ctx context.Context, err error) error {
 	return apierr.Newf(http.StatusBadGateway, "upstream_broke", "The %s broke the connection", g.name).Because(err)
 }
 
-// answer is the response as ReverseProxy sees it.
-type answer struct {
-	*echo.Response
-	// left is how much of an answer of known length is still to come.
-	left int64
-	// err is why there is no answer.
-	err error
-}
-
-// WriteHeader leaves out informational answers, which Echo takes for the final one.
-func (a *answer) WriteHeader(status int) {
-	if status < http.StatusOK {
-		return
-	}
-	a.left, _ = strconv.ParseInt(a.Header().Get("Content-Length"), 10, 64) // 0 when unknown
-	a.Response.WriteHeader(status)
-}
-
-// Write flushes what comes of a longer answer, so that the client has it before
-// the upstream ends. The last piece is flushed by the server.
-func (a *answer) Write(p []byte) (int, error) {
-	n, err := a.Response.Write(p)
-	if a.left -= int64(n); a.left > 0 && err == nil {
-		a.Flush()
-	}
-	return n, err
-}
-
-// Hijack gives the connection away for an upgrade. Nothing may be written to the
-// response after it.
-func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := a.Response.Hijack()
-	if err == nil {
-		a.Status, a.Committed = http.StatusSwitchingProtocols, true
-	}
-	return conn, rw, err
-}
-
 // buffers are the copy buffers that all streams of a group share.
 type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
 
-// Get implements httputil.BufferPool.
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
+// copy writes res's body to w. What comes of it is flushed at once, so that the
+// client has it before the upstream ends; the end is flushed by the server.
+func (b *buffers) copy(w *echo.Response, res *http.Response) error {
+	if res.Body == http.NoBody {
+		return nil
 	}
-	return make([]byte, bufferSize)
+	buffer, ok := b.pool.Get().(*[bufferSize]byte)
+	if !ok {
+		buffer = new([bufferSize]byte)
+	}
+	defer b.pool.Put(buffer)
+	left := res.ContentLength
+	for {
+		n, err := res.Body.Read(buffer[:])
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if left -= int64(n); left != 0 && err == nil { // of unknown length, or more is to come
+				w.Flush()
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
-
-// Put implements httputil.BufferPool.
-func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -46,9 +46,12 @@ func (m *Module) setForwarded(r *http.Request) {
 		}
 	}
 	delete(h, "Forwarded") // the X- headers say the same
-	setUnlessEmpty(h, "X-Real-Ip", m.proxies.ClientIP(r))
-	if peer, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		h.Set("X-Forwarded-For", strings.Join(append(h["X-Forwarded-For"], peer), ", "))
+	client := m.proxies.ClientIP(r)
+	setUnlessEmpty(h, "X-Real-Ip", client)
+	if hops := h["X-Forwarded-For"]; len(hops) == 0 && client != "" {
+		h.Set("X-Forwarded-For", client)
+	} else if peer, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		h.Set("X-Forwarded-For", strings.Join(append(hops, peer), ", "))
 	}
 	if h.Get("X-Forwarded-Proto") == "" {
 		h.Set("X-Forwarded-Proto", scheme(r))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/madbase/madbase/modules/gateway"
@@ -60,6 +61,58 @@ func TestProxyStreamsResponse(t *testing.T) {
 				t.Errorf("%q %v", rest, err)
 			}
 		})
+	}
+}
+
+// The header of a stream of events comes before its first event.
+func TestProxyStreamsHeader(t *testing.T) {
+	t.Parallel()
+	more := make(chan struct{})
+	w := newWorker(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		<-more
+		_, _ = io.WriteString(w, "data: 1")
+	})
+	d := open(t, config(w.URL))
+	res := d.do(t, d.request(t, http.MethodGet, "/functions/v1/events", nil))
+	close(more) // only now may the upstream go on
+	if got, err := io.ReadAll(res.Body); err != nil || string(got) != "data: 1" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+func TestProxyPassesTrailers(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Trailer", "X-Named")
+		_, _ = io.WriteString(w, "body")
+		w.Header().Set("X-Named", r.Trailer.Get("X-Sent"))
+		w.Header().Set(http.TrailerPrefix+"X-Unnamed", "2")
+	})
+	d := open(t, config(w.URL))
+	r := d.request(t, http.MethodPost, "/functions/v1/f", io.MultiReader(strings.NewReader("of unknown length")))
+	r.Trailer = http.Header{"X-Sent": {"1"}}
+	res := d.do(t, r)
+	if _, err := io.ReadAll(res.Body); err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Trailer; got.Get("X-Named") != "1" || got.Get("X-Unnamed") != "2" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestSwitchedProtocolUnasked(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	})
+	d := open(t, config(w.URL))
+	if res, body := d.get(t, http.MethodGet, "/rest/v1/items"); res.StatusCode != http.StatusBadGateway {
+		t.Errorf("got %d %s", res.StatusCode, body)
 	}
 }
 

@@ -52,6 +52,9 @@ func (p Proxies) Trusts(r *http.Request) bool { return p.has(peer(r)) }
 // empty when the peer has no IP address, as on a unix socket.
 func (p Proxies) ClientIP(r *http.Request) string {
 	client := peer(r)
+	if client.IsValid() && !p.has(client) {
+		return client.String()
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && p.has(client); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))

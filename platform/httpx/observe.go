@@ -31,7 +31,6 @@ func RequestID(ctx context.Context) string {
 
 // observe gives the request its id, its span, its metrics and its log line.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
-	inFlight := s.deps.Metrics.GetOrCreateGauge(fmt.Sprintf(`madbase_http_requests_in_flight{role=%q}`, s.deps.Role), nil)
 	return func(c echo.Context) error {
 		start := time.Now()
 		r := c.Request()
@@ -42,8 +41,8 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		ctx, span := s.startSpan(ctx, r)
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
-		inFlight.Inc()
-		defer inFlight.Dec() // deferred with record, as a cut stream leaves by a panic
+		s.inFlight.Inc()
+		defer s.inFlight.Dec() // deferred with record, as a cut stream leaves by a panic
 		defer s.record(c, span, start)
 		if err := next(c); err != nil {
 			c.Error(err) // written here, so that the recorded status is the answer's

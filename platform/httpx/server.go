@@ -3,6 +3,7 @@
 package httpx
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -21,6 +22,16 @@ type Config struct {
 	MaxHeaderBytes    int           `env:"MADBASE_MAX_HEADER_BYTES" default:"65536" doc:"Largest request header in bytes." group:"optional"`
 	ReadHeaderTimeout time.Duration `env:"MADBASE_READ_HEADER_TIMEOUT" default:"10s" doc:"How long a client may take to send its request header." group:"optional"`
 	IdleTimeout       time.Duration `env:"MADBASE_IDLE_TIMEOUT" default:"120s" doc:"How long a kept-alive connection may be silent." group:"optional"`
+
+	InternalProxies []string `env:"MADBASE_INTERNAL_PROXIES" default:"private_ranges" doc:"Addresses and networks of madbase's own proxies, comma separated; workers and the control plane take the client's address from their X-Forwarded-* headers." group:"optional"`
+}
+
+// Validate names every fault of the settings.
+func (c Config) Validate() error {
+	if _, err := ParseProxies(c.InternalProxies); err != nil {
+		return fmt.Errorf("MADBASE_INTERNAL_PROXIES: %w", err)
+	}
+	return nil
 }
 
 // Deps are what a server reports to.
@@ -34,9 +45,10 @@ type Deps struct {
 
 // Server is an Echo server with madbase's common middleware.
 type Server struct {
-	echo   *echo.Echo
-	deps   Deps
-	shapes []mountedShape
+	echo     *echo.Echo
+	deps     Deps
+	shapes   []mountedShape
+	inFlight *metrics.Gauge
 }
 
 // shaper is the optional ability of a module to write errors in its own dialect.
@@ -50,6 +62,8 @@ type mountedShape struct {
 // New returns a server without routes.
 func New(deps Deps) *Server {
 	s := &Server{echo: echo.New(), deps: deps}
+	// Here, as Echo calls what Pre is given anew for each request.
+	s.inFlight = deps.Metrics.GetOrCreateGauge(fmt.Sprintf(`madbase_http_requests_in_flight{role=%q}`, deps.Role), nil)
 	s.echo.HideBanner = true
 	s.echo.HidePort = true
 	s.echo.HTTPErrorHandler = s.writeError
