@@ -9,19 +9,21 @@ import (
 
 // Config are the settings of the REST surface, under PostgREST's names where it has them.
 type Config struct {
-	Schemas         []string      `env:"PGRST_DB_SCHEMAS" default:"public" doc:"Schemas that the REST API shows; the first is the default." group:"optional"`
-	ExtraSearchPath []string      `env:"PGRST_DB_EXTRA_SEARCH_PATH" default:"public,extensions" doc:"Schemas added to the search path of every REST request." group:"optional"`
-	AnonRole        string        `env:"PGRST_DB_ANON_ROLE" default:"anon" doc:"Database role of REST requests without a token; set to nothing they are refused." group:"optional"`
-	AnyRole         bool          `env:"MADBASE_REST_ANY_ROLE" default:"false" doc:"Tokens may name any role that the login role may become, as with PostgREST; otherwise only anon, authenticated and service_role." group:"optional"`
-	MaxRows         int64         `env:"PGRST_DB_MAX_ROWS" default:"0" doc:"Most rows that a REST read returns at each level; 0 is no bound." group:"optional"`
-	PreRequest      string        `env:"PGRST_DB_PRE_REQUEST" doc:"Function without parameters that runs in the transaction of every REST request before its statement, as schema.name." group:"optional"`
-	TxEnd           string        `env:"PGRST_DB_TX_END" default:"commit" doc:"How REST requests end: commit, rollback, or either with -allow-override to let Prefer: tx= decide." group:"optional"`
-	Aggregates      bool          `env:"PGRST_DB_AGGREGATES_ENABLED" default:"false" doc:"Allow count(), sum(), avg(), max() and min() in REST selects." group:"optional"`
-	PoolTimeout     int           `env:"PGRST_DB_POOL_ACQUISITION_TIMEOUT" default:"10" doc:"Seconds that a REST request queues for a database connection." group:"optional"`
-	Prepared        bool          `env:"PGRST_DB_PREPARED_STATEMENTS" default:"true" doc:"Keep REST statements prepared on their connections; off behind poolers that change connections between transactions." group:"optional"`
-	Channel         string        `env:"PGRST_DB_CHANNEL" default:"pgrst" doc:"Channel on which NOTIFY has the schema cache read again." group:"optional"`
-	MaxBody         int64         `env:"MADBASE_REST_MAX_BODY" default:"10485760" doc:"Largest body of a REST request in bytes." group:"optional"`
-	StartTimeout    time.Duration `env:"MADBASE_REST_START_TIMEOUT" default:"30s" doc:"How long the start waits for the first reading of the schema; after that it goes on in the background." group:"optional"`
+	Schemas           []string      `env:"PGRST_DB_SCHEMAS" default:"public" doc:"Schemas that the REST API shows; the first is the default." group:"optional"`
+	ExtraSearchPath   []string      `env:"PGRST_DB_EXTRA_SEARCH_PATH" default:"public,extensions" doc:"Schemas added to the search path of every REST request." group:"optional"`
+	AnonRole          string        `env:"PGRST_DB_ANON_ROLE" default:"anon" doc:"Database role of REST requests without a token; set to nothing they are refused." group:"optional"`
+	AnyRole           bool          `env:"MADBASE_REST_ANY_ROLE" default:"false" doc:"Tokens may name any role that the login role may become, as with PostgREST; otherwise only anon, authenticated and service_role." group:"optional"`
+	MaxRows           int64         `env:"PGRST_DB_MAX_ROWS" default:"0" doc:"Most rows that a REST read returns at each level; 0 is no bound." group:"optional"`
+	PreRequest        string        `env:"PGRST_DB_PRE_REQUEST" doc:"Function without parameters that runs in the transaction of every REST request before its statement, as schema.name." group:"optional"`
+	TxEnd             string        `env:"PGRST_DB_TX_END" default:"commit" doc:"How REST requests end: commit, rollback, or either with -allow-override to let Prefer: tx= decide." group:"optional"`
+	Aggregates        bool          `env:"PGRST_DB_AGGREGATES_ENABLED" default:"false" doc:"Allow count(), sum(), avg(), max() and min() in REST selects." group:"optional"`
+	Explain           bool          `env:"PGRST_DB_PLAN_ENABLED" default:"false" doc:"Let callers of the REST API see the plans of their requests, by the media type application/vnd.pgrst.plan." group:"optional"`
+	PoolTimeout       int           `env:"PGRST_DB_POOL_ACQUISITION_TIMEOUT" default:"10" doc:"Seconds that a REST request queues for a database connection." group:"optional"`
+	Prepared          bool          `env:"PGRST_DB_PREPARED_STATEMENTS" default:"true" doc:"Keep REST statements prepared on their connections; off behind poolers that change connections between transactions." group:"optional"`
+	Channel           string        `env:"PGRST_DB_CHANNEL" default:"pgrst" doc:"Channel on which NOTIFY has the schema cache read again." group:"optional"`
+	LegacyTargetNames bool          `env:"PGRST_URL_USE_LEGACY_TARGET_NAMES" default:"true" doc:"Let filters call an embed with an alias by its relation's name, with a warning." group:"optional"`
+	MaxBody           int64         `env:"MADBASE_REST_MAX_BODY" default:"10485760" doc:"Largest body of a REST request in bytes." group:"optional"`
+	StartTimeout      time.Duration `env:"MADBASE_REST_START_TIMEOUT" default:"30s" doc:"How long the start waits for the first reading of the schema; after that it goes on in the background." group:"optional"`
 }
 
 var txEnds = []string{"commit", "commit-allow-override", "rollback", "rollback-allow-override"}

@@ -82,12 +82,18 @@ CREATE FUNCTION big_tasks(projects) RETURNS SETOF tasks LANGUAGE sql STABLE AS '
 func testConfig() rest.Config {
 	return rest.Config{
 		Schemas: []string{"public"}, ExtraSearchPath: []string{"public", "extensions"}, AnonRole: "anon",
-		TxEnd: "commit", PoolTimeout: 10, Prepared: true, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
+		TxEnd: "commit", LegacyTargetNames: true, PoolTimeout: 10, Prepared: true, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
 	}
 }
 
 // server starts the module on a fresh database with the fixture.
 func server(t *testing.T, change func(*rest.Config)) *client {
+	t.Helper()
+	return serverWith(t, fixture, change)
+}
+
+// serverWith is server with a fixture of the test's own.
+func serverWith(t *testing.T, fixture string, change func(*rest.Config)) *client {
 	t.Helper()
 	f := testkit.NewProject(t)
 	f.Exec(t, fixture)

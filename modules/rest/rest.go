@@ -47,7 +47,7 @@ type Module struct {
 func New(cfg Config, deps Deps) *Module {
 	m := &Module{cfg: cfg, deps: deps, caches: map[*project.Project]*schema.Cache{}}
 	m.requestRules = request.Rules{Schemas: cfg.Schemas, TxAllowed: cfg.txAllowed()}
-	m.planRules = plan.Rules{MaxRows: cfg.MaxRows, Aggregates: cfg.Aggregates}
+	m.planRules = plan.Rules{MaxRows: cfg.MaxRows, Aggregates: cfg.Aggregates, Explain: cfg.Explain, AliasesOnly: !cfg.LegacyTargetNames}
 	var extra strings.Builder
 	for _, s := range cfg.ExtraSearchPath {
 		extra.WriteString(", " + quoteName(s))

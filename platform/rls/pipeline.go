@@ -16,11 +16,13 @@ import (
 type Statement struct {
 	SQL  string
 	Args [][]byte
+	// Formats are those of the result's columns, 1 for binary; none is text for all.
+	Formats []int16
 	// Fresh statements are not kept prepared: for texts that hardly recur.
 	Fresh bool
 }
 
-// Result is what a Statement returned: its rows in text format and its command tag.
+// Result is what a Statement returned: its rows, in text format unless others were asked for, and its command tag.
 type Result struct {
 	Rows [][][]byte
 	Tag  pgconn.CommandTag
@@ -68,13 +70,13 @@ func (p *pipeline) send(ctx context.Context) (Result, error) {
 	for _, s := range p.steps {
 		switch {
 		case s.name == "":
-			pl.SendQueryParams(s.SQL, s.Args, nil, nil, nil)
+			pl.SendQueryParams(s.SQL, s.Args, nil, nil, s.Formats)
 			continue
 		case s.fresh: // the slot's earlier statement makes room
 			pl.SendDeallocate(s.name)
 			pl.SendPrepare(s.name, s.SQL, nil)
 		}
-		pl.SendQueryPrepared(s.name, s.Args, nil, nil)
+		pl.SendQueryPrepared(s.name, s.Args, nil, s.Formats)
 	}
 	err := pl.Sync()
 	var last Result

@@ -43,6 +43,8 @@ type Request struct {
 	Prefer  Prefer
 	// Accept are the media types that the caller takes, the dearest first.
 	Accept []MediaType
+	// Explains are what those of Accept ask for that want a plan.
+	Explains map[MediaType]*Explain
 	// ContentType is the payload's media type.
 	ContentType MediaType
 }

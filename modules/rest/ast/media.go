@@ -1,5 +1,7 @@
 package ast
 
+import "strings"
+
 // MediaType is a media type in its normal form, with the parameters that change
 // its meaning.
 type MediaType string
@@ -29,5 +31,36 @@ func (m MediaType) ContentType() string {
 	case JSON, CSV, PlainText, XML, Form, GeoJSON, OpenAPI, Any, Object, ObjectStripped, ArrayStripped:
 		return string(m) + "; charset=utf-8"
 	}
+	if strings.HasPrefix(string(m), explainType) {
+		return string(m) + "; charset=utf-8"
+	}
 	return string(m)
+}
+
+// Explain is an EXPLAIN of the statement that would answer, in place of the answer.
+type Explain struct {
+	// For is the media type of the answer that is not given.
+	For MediaType
+	// JSON asks for the plan as JSON rather than text.
+	JSON bool
+	// Options are words of ExplainOptions, in its order.
+	Options []string
+}
+
+// ExplainOptions are the words that say what EXPLAIN shows besides.
+var ExplainOptions = []string{"analyze", "verbose", "settings", "buffers", "wal"}
+
+const explainType = "application/vnd.pgrst.plan+"
+
+// MediaType is the media type that asks for e, in its normal form.
+func (e *Explain) MediaType() MediaType {
+	format := "text"
+	if e.JSON {
+		format = "json"
+	}
+	m := explainType + format + `; for="` + string(e.For) + `"`
+	if len(e.Options) > 0 {
+		m += "; options=" + strings.Join(e.Options, "|")
+	}
+	return MediaType(m)
 }

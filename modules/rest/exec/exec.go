@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/madbase/madbase/modules/rest/ast"
@@ -28,17 +29,14 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 			return nil, err
 		}
 	} else if !how.Rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
-		run = tx.Once
+		run = func(ctx context.Context, s rls.Statement) (rls.Result, error) { return tx.Once(ctx, s) }
 	}
 	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
 	if err != nil {
 		return nil, err
 	}
-	result, err := decode(answer.Rows)
+	result, err := decode(p, answer.Rows)
 	if err != nil {
-		return nil, err
-	}
-	if err := check(p, result.Rows); err != nil {
 		return nil, err
 	}
 	if how.Rollback {
@@ -63,16 +61,19 @@ type Options struct {
 }
 
 func (o Options) statement(s sqlgen.Statement) rls.Statement {
-	return rls.Statement{SQL: s.SQL, Args: s.Args, Fresh: o.Unprepared}
+	return rls.Statement{SQL: s.SQL, Args: s.Args, Formats: s.Formats, Fresh: o.Unprepared}
 }
 
 // explains reports whether the total is, or may be, the planner's estimate.
 func explains(p *plan.Plan) bool {
-	return p.Action == ast.Read && (p.Prefer.Count == ast.CountPlanned || p.Prefer.Count == ast.CountEstimated)
+	return p.Action == ast.Read && p.Explain == nil && (p.Prefer.Count == ast.CountPlanned || p.Prefer.Count == ast.CountEstimated)
 }
 
 // checked reports whether check can fail for p.
 func checked(p *plan.Plan) bool {
+	if p.Explain != nil {
+		return false
+	}
 	return p.Media.IsObject() || p.Action == ast.Upsert || p.Prefer.HasMaxAffected && p.Prefer.Strict()
 }
 
@@ -131,13 +132,40 @@ func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result
 	return nil
 }
 
-// decode reads the one row of a statement; a function whose row was filtered out has none.
-func decode(rows [][][]byte) (*plan.Result, error) {
+// decode reads the rows of p's statement, and checks what they say of it.
+func decode(p *plan.Plan, rows [][][]byte) (*plan.Result, error) {
+	if p.Explain != nil {
+		return &plan.Result{Body: lines(rows)}, nil
+	}
+	result, err := decodeRow(rows)
+	if err != nil {
+		return nil, err
+	}
+	return result, check(p, result.Rows)
+}
+
+// lines are the lines of an EXPLAIN as one text.
+func lines(rows [][][]byte) []byte {
+	var b bytes.Buffer
+	for _, row := range rows {
+		b.Write(row[0])
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+// decodeRow reads the one row of a statement; a function whose row was filtered out has none.
+func decodeRow(rows [][][]byte) (*plan.Result, error) {
 	if len(rows) == 0 {
 		none := int64(0)
 		return &plan.Result{Total: &none}, nil
 	}
 	row := rows[0]
+	var key []byte
+	if len(row) > sqlgen.NumColumns {
+		key = row[sqlgen.ColLocation]
+		row = slices.Delete(row, sqlgen.ColLocation, sqlgen.ColLocation+1)
+	}
 	if len(row) != sqlgen.NumColumns {
 		return nil, fmt.Errorf("exec: statement returned %d columns", len(row))
 	}
@@ -149,7 +177,7 @@ func decode(rows [][][]byte) (*plan.Result, error) {
 		result.Rows = *n
 	}
 	var err error
-	result.Location, err = location(row[sqlgen.ColLocation])
+	result.Location, err = location(key)
 	return result, err
 }
 

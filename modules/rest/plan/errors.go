@@ -27,6 +27,12 @@ func errNotEmbedded(name string) error {
 		WithHint("Verify that '" + name + "' is included in the 'select' query parameter.")
 }
 
+func errReplacedName(name, alias string) error {
+	return apierr.New(400, "PGRST108", "'"+name+"' is not an embedded resource in this request").
+		WithDetail("Target names are not allowed in filters if they have an alias").
+		WithHint("Change '" + name + "' to '" + alias + "' in filters, orders or limits.")
+}
+
 func errRelatedOrder(from, target string) error {
 	return apierr.New(400, "PGRST118", "A related order on '"+target+"' is not possible").
 		WithDetail("'" + from + "' and '" + target + "' do not form a many-to-one or one-to-one relationship")

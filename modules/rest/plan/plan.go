@@ -15,6 +15,10 @@ type Rules struct {
 	MaxRows int64
 	// Aggregates allows count(), sum() and their like.
 	Aggregates bool
+	// Explain allows callers to see how PostgreSQL would execute their requests.
+	Explain bool
+	// AliasesOnly refuses filters that call an embed with an alias by its relation's name.
+	AliasesOnly bool
 }
 
 // Plan is a request with all its names resolved.
@@ -31,6 +35,10 @@ type Plan struct {
 	// Body and Media are how the answer's body is made and called.
 	Body  Body
 	Media ast.MediaType
+	// Handler makes the body, when that is CustomBody.
+	Handler *schema.Handler
+	// Explain asks for the statement's plan in place of its result; nil does not.
+	Explain *ast.Explain
 	// MaxRows is the bound of Rules, when the request is subject to it.
 	MaxRows int64
 	// Renamed are embeds with an alias that the request calls by their names all
@@ -53,6 +61,7 @@ const (
 	ObjectStripped
 	CSVBody
 	GeoJSONBody
+	CustomBody // by the users' own Handler
 )
 
 // ReadOnly reports whether the request runs in a read-only transaction: reads, and
@@ -139,37 +148,15 @@ func (b *builder) call(p *Plan) (err error) {
 
 // finish settles the media type and checks the preferences.
 func (b *builder) finish(p *Plan) error {
-	body, media, err := negotiate(b.req.Accept)
-	if err != nil {
+	if err := b.negotiate(p); err != nil {
 		return err
 	}
 	if len(b.req.Prefer.Unknown) > 0 && b.req.Prefer.Strict() {
 		return errPreferences(b.req.Prefer.Unknown)
 	}
-	p.Body, p.Media, p.Renamed = body, media, b.renamed
+	p.Renamed = b.renamed
 	if p.HeadOnly || (p.Action.IsMutation() && p.Prefer.Return != ast.ReturnRepresentation) {
 		p.Body = NoBody
 	}
 	return nil
-}
-
-// negotiate picks the first accepted media type that can be made.
-func negotiate(accept []ast.MediaType) (Body, ast.MediaType, error) {
-	for _, media := range accept {
-		switch media {
-		case ast.Any, ast.JSON:
-			return JSONBody, ast.JSON, nil
-		case ast.ArrayStripped:
-			return JSONStripped, media, nil
-		case ast.Object:
-			return ObjectBody, media, nil
-		case ast.ObjectStripped:
-			return ObjectStripped, media, nil
-		case ast.CSV:
-			return CSVBody, media, nil
-		case ast.GeoJSON:
-			return GeoJSONBody, media, nil
-		}
-	}
-	return NoBody, "", errMediaType(accept)
 }

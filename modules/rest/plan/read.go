@@ -11,6 +11,8 @@ import (
 type Read struct {
 	// Name is what the request calls the relation, Alias how the answer does; Hint tells it from others.
 	Name, Alias, Hint string
+	// Of is the table or function whose rows these are.
+	Of schema.Name
 	// From is read, under FromAlias where there is one.
 	From      schema.Name
 	FromAlias string
@@ -159,7 +161,7 @@ const Source = "pgrst_source"
 
 // read plans the levels of a read whose top is the table or row type "of".
 func (b *builder) read(of schema.Name) (*Read, error) {
-	root := &Read{Name: of.Name, From: of, Range: ast.AllRows}
+	root := &Read{Name: of.Name, Of: of, From: of, Range: ast.AllRows}
 	b.selectInto(root, b.req.Query.Select)
 	// The columns' types are looked up with the real table, of which a write's or
 	// a call's rows are copies.
@@ -228,6 +230,9 @@ func (b *builder) at(node *Read, path []string, do func(*Read)) error {
 	for _, e := range node.Embeds {
 		if e.Name == path[0] || e.Alias == path[0] {
 			if e.Label() != path[0] {
+				if b.rules.AliasesOnly {
+					return errReplacedName(e.Name, e.Alias)
+				}
 				b.renamed = append(b.renamed, Renamed{e.Name, e.Alias})
 			}
 			return b.at(e, path[1:], do)

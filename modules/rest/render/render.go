@@ -40,6 +40,13 @@ func (r *Response) Write(w http.ResponseWriter) error {
 // which functions change answers: PGRST111, PGRST112.
 func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
 	r := &Response{Header: http.Header{}}
+	if p.Explain != nil {
+		r.Status = http.StatusOK
+		r.typed(p)
+		r.body(result.Body)
+		r.Header.Set("Vary", "Accept, Prefer, Range")
+		return r, nil
+	}
 	switch {
 	case p.Action == ast.Read, p.Action.IsCall():
 		r.rows(p, result)

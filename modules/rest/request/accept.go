@@ -9,10 +9,11 @@ import (
 )
 
 // parseAccept reads the Accept header: the media types by their quality, then by
-// how exactly they are named, then in their order (RFC 9110, section 12.5.1).
-func parseAccept(header string) []ast.MediaType {
+// how exactly they are named, then in their order (RFC 9110, section 12.5.1). What
+// those ask for that want a plan is said apart.
+func parseAccept(header string) (types []ast.MediaType, explains map[ast.MediaType]*ast.Explain) {
 	if header == "" || header == "*/*" {
-		return []ast.MediaType{ast.Any}
+		return []ast.MediaType{ast.Any}, nil
 	}
 	type choice struct {
 		media    ast.MediaType
@@ -36,6 +37,13 @@ func parseAccept(header string) []ast.MediaType {
 			kept = append(kept, field)
 		}
 		c.media = parseMediaType(strings.Join(kept, ";"))
+		if e := parseExplain(kept); e != nil {
+			c.media = e.MediaType()
+			if explains == nil {
+				explains = map[ast.MediaType]*ast.Explain{}
+			}
+			explains[c.media] = e
+		}
 		c.specific = specificity(kept)
 		choices = append(choices, c)
 	}
@@ -48,11 +56,39 @@ func parseAccept(header string) []ast.MediaType {
 		}
 		return b.specific - a.specific
 	})
-	types := make([]ast.MediaType, len(choices))
+	types = make([]ast.MediaType, len(choices))
 	for i, c := range choices {
 		types[i] = c.media
 	}
-	return types
+	return types, explains
+}
+
+// parseExplain reads the parts of a media type that asks for a plan; nil for any other.
+func parseExplain(fields []string) *ast.Explain {
+	e := &ast.Explain{For: ast.JSON}
+	switch strings.ToLower(fields[0]) {
+	case "application/vnd.pgrst.plan+json":
+		e.JSON = true
+	case "application/vnd.pgrst.plan+text", "application/vnd.pgrst.plan":
+	default:
+		return nil
+	}
+	for _, field := range fields[1:] {
+		name, value, _ := strings.Cut(field, "=")
+		value = strings.Trim(strings.TrimSpace(value), `"`)
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "for":
+			e.For = parseMediaType(value)
+		case "options":
+			asked := strings.Split(value, "|")
+			for _, option := range ast.ExplainOptions {
+				if slices.Contains(asked, option) {
+					e.Options = append(e.Options, option)
+				}
+			}
+		}
+	}
+	return e
 }
 
 func specificity(fields []string) int {

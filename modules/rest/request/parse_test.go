@@ -310,7 +310,7 @@ func TestParseAccept(t *testing.T) {
 		"application/vnd.pgrst.array+json":                  {ast.JSON},
 		`image/png;a="x,y", text/html;q=0.1`:                {`image/png;a="x,y"`, "text/html"},
 	} {
-		if got := parseAccept(header); !reflect.DeepEqual(got, want) {
+		if got, _ := parseAccept(header); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %q, want %q", header, got, want)
 		}
 	}

@@ -48,7 +48,7 @@ func Parse(r *http.Request, path string, body []byte, rules Rules) (*ast.Request
 	if header := r.Header.Get("Content-Type"); header != "" {
 		req.ContentType = parseMediaType(header)
 	}
-	req.Accept = parseAccept(strings.Join(r.Header.Values("Accept"), ","))
+	req.Accept, req.Explains = parseAccept(strings.Join(r.Header.Values("Accept"), ","))
 	if err := parsePayload(req, body); err != nil {
 		return nil, err
 	}

@@ -163,3 +163,27 @@ JOIN pg_type t ON t.oid = c.casttarget
 WHERE c.castcontext = 'i' AND c.castmethod = 'f' AND has_function_privilege(c.castfunc, 'EXECUTE')
 AND (s.typtype = 'd' AND c.casttarget IN ('json'::regtype, 'text'::regtype)
 	OR t.typtype = 'd' AND c.castsource IN ('json'::regtype, 'text'::regtype))`
+
+// handlersSQL lists the functions of the schemas $1 that make media types, which
+// are domains named like them: aggregates over a table's rows or over any, and
+// functions that return one such value. The name */* stands for all media types.
+const handlersSQL = `
+WITH media AS (
+	SELECT t.oid, t.typname, n.nspname, CASE t.typname WHEN '*/*' THEN 'application/octet-stream' ELSE lower(t.typname) END AS made
+	FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+	WHERE t.typtype = 'd' AND (t.typname = '*/*' OR t.typname ~ '^[A-Za-z0-9.-]+/[A-Za-z0-9.+-]+$')
+)
+SELECT json_build_object('Takes', lower(m.typname), 'Media', m.made,
+	'Function', CASE p.prokind WHEN 'a' THEN json_build_object('Schema', n.nspname, 'Name', p.proname)
+		ELSE json_build_object('Schema', m.nspname, 'Name', m.typname) END,
+	'Target', CASE WHEN p.prokind = 'f' THEN json_build_object('Schema', n.nspname, 'Name', p.proname)
+		WHEN c.oid IS NULL THEN json_build_object('Schema', '', 'Name', '')
+		ELSE json_build_object('Schema', cn.nspname, 'Name', c.relname) END)
+FROM media m
+JOIN pg_proc p ON p.prorettype = m.oid
+JOIN pg_namespace n ON n.oid = p.pronamespace
+LEFT JOIN pg_class c ON p.pronargs = 1 AND c.reltype = p.proargtypes[0] AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+LEFT JOIN pg_namespace cn ON cn.oid = c.relnamespace
+WHERE n.nspname = ANY ($1)
+AND (p.prokind = 'f' AND NOT p.proretset
+	OR p.prokind = 'a' AND p.pronargs = 1 AND (c.oid IS NOT NULL OR p.proargtypes[0] = 'anyelement'::regtype))`

@@ -28,6 +28,7 @@ func Load(ctx context.Context, conn *pgx.Conn, exposed []string) (*Snapshot, err
 	routines := loadRows[*Routine](&l, "functions", routinesSQL, exposed)
 	views := loadRows[*view](&l, "views", viewsSQL)
 	casts := loadRows[*Cast](&l, "casts", castsSQL)
+	handlers := loadRows[*Handler](&l, "media type handlers", handlersSQL, exposed)
 	primary := loadRows[*tableKey](&l, "primary keys", primaryKeysSQL)
 	if l.err != nil {
 		return nil, l.err
@@ -36,7 +37,7 @@ func Load(ctx context.Context, conn *pgx.Conn, exposed []string) (*Snapshot, err
 	deps.addPrimaryKeys(tables, primary)
 	relations := relate(tables, keys, deps)
 	relations = override(relations, computed)
-	s := NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines, casts)
+	s := NewSnapshot(keepExposed(tables, exposed), exposedRelations(relations, exposed), routines, Conversions{casts, handlers})
 	s.remember(relations)
 	return s, nil
 }

@@ -17,6 +17,28 @@ type Snapshot struct {
 	relations map[Name][]*Relation
 	routines  map[Name][]*Routine
 	casts     map[[2]string]string
+	handlers  map[handled]*Handler
+}
+
+// Handler makes a body of a media type out of rows or a value: an aggregate over
+// rows, or the conversion to a domain that is named like the media type.
+type Handler struct {
+	Function Name
+	// Target is the table, or the function, whose rows or value it takes. The zero Name is any.
+	Target Name
+	// Takes is the media type that it is asked for by; Media is what it makes.
+	Takes, Media string
+}
+
+type handled struct {
+	target Name
+	media  string
+}
+
+// Handler finds what makes the media type of target's rows; nil when there is
+// nothing. The zero target finds a handler of any rows.
+func (s *Snapshot) Handler(target Name, media string) *Handler {
+	return s.handlers[handled{target, media}]
 }
 
 // Cast is the function, as SQL, of the implicit cast between a domain and json or
@@ -165,11 +187,23 @@ func (r *Routine) ReturnsObject() bool { return !r.SetOf && r.Composite }
 // Cast is an implicit cast by a function, whose name is SQL.
 type Cast struct{ From, To, Function string }
 
+// Conversions are by what users say how values and rows look to callers.
+type Conversions struct {
+	Casts    []*Cast
+	Handlers []*Handler
+}
+
 // NewSnapshot indexes what was loaded, keeping relations and routines in a fixed order.
-func NewSnapshot(tables []*Table, relations []*Relation, routines []*Routine, casts []*Cast) *Snapshot {
-	s := &Snapshot{tables: map[Name]*Table{}, relations: map[Name][]*Relation{}, routines: map[Name][]*Routine{}, casts: map[[2]string]string{}}
-	for _, c := range casts {
+func NewSnapshot(tables []*Table, relations []*Relation, routines []*Routine, conversions Conversions) *Snapshot {
+	s := &Snapshot{
+		tables: map[Name]*Table{}, relations: map[Name][]*Relation{}, routines: map[Name][]*Routine{},
+		casts: map[[2]string]string{}, handlers: map[handled]*Handler{},
+	}
+	for _, c := range conversions.Casts {
 		s.casts[[2]string{c.From, c.To}] = c.Function
+	}
+	for _, h := range conversions.Handlers {
+		s.handlers[handled{h.Target, h.Takes}] = h
 	}
 	for _, t := range tables {
 		t.byName = make(map[string]*Column, len(t.Columns))

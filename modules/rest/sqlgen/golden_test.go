@@ -51,7 +51,16 @@ func snapshot() *schema.Snapshot {
 		{Name: name("recent"), Params: []schema.Param{param}, Volatility: schema.Stable, Returns: name("projects"), Composite: true, SetOf: true},
 		{Name: name("whole"), Params: []schema.Param{{Type: "json", MaxType: "json", Required: true}}, Volatility: schema.Volatile, Returns: schema.Name{Schema: "pg_catalog", Name: "json"}},
 	}
-	return schema.NewSnapshot(tables, relations, routines, []*schema.Cast{{From: "api.color", To: "json", Function: "api.show"}, {From: "json", To: "api.color", Function: "api.read"}, {From: "text", To: "api.color", Function: "api.parse"}})
+	return schema.NewSnapshot(tables, relations, routines, schema.Conversions{
+		Casts: []*schema.Cast{
+			{From: "api.color", To: "json", Function: "api.show"}, {From: "json", To: "api.color", Function: "api.read"}, {From: "text", To: "api.color", Function: "api.parse"},
+		},
+		Handlers: []*schema.Handler{
+			{Function: schema.Name{Schema: "api", Name: "clients_tsv"}, Target: name("clients"), Takes: "text/tab-separated-values", Media: "text/tab-separated-values"},
+			{Function: schema.Name{Schema: "api", Name: "any_yaml"}, Takes: "text/yaml", Media: "text/yaml"},
+			{Function: schema.Name{Schema: "api", Name: "image/png"}, Target: name("add"), Takes: "image/png", Media: "image/png"},
+		},
+	})
 }
 
 // compile takes a request as text: "METHOD /path", headers, an empty line and a body.
@@ -70,7 +79,7 @@ func compile(text string, s *schema.Snapshot) (sqlgen.Statement, error) {
 	if err != nil {
 		return sqlgen.Statement{}, err
 	}
-	p, err := plan.Build(req, s, plan.Rules{Aggregates: true})
+	p, err := plan.Build(req, s, plan.Rules{Aggregates: true, Explain: true})
 	if err != nil {
 		return sqlgen.Statement{}, err
 	}

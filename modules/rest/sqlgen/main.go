@@ -3,6 +3,7 @@ package sqlgen
 import (
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/schema"
 )
 
 // source is the CTE that later parts see the rows of.
@@ -93,8 +94,10 @@ func (g *generator) outputs(counted counting, rows, inserted string) {
 		g.write("(SELECT pg_catalog.count(*) FROM pgrst_source_count)")
 	}
 	g.write(" AS total_result_set, ", rows, " AS page_total, ")
-	g.location()
-	g.write(" AS header, ")
+	if g.plan.Write != nil {
+		g.location()
+		g.write(" AS header, ")
+	}
 	g.body()
 	g.write(" AS body, ", setting("response.headers"), " AS response_headers, ",
 		setting("response.status"), " AS response_status, ")
@@ -145,7 +148,23 @@ func (g *generator) body() {
 			source, " AS h LIMIT 1) s) a) || E'\\n' || coalesce(string_agg(substring(_postgrest_t::text, 2, length(_postgrest_t::text) - 2), E'\\n'), '')")
 	case plan.GeoJSONBody:
 		g.write("json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(_postgrest_t)::json), '[]'))")
+	case plan.CustomBody:
+		g.handled(g.plan.Handler)
 	}
+}
+
+// handled writes the call of the users' own function that makes the body.
+func (g *generator) handled(h *schema.Handler) {
+	g.name(h.Function)
+	g.write("(_postgrest_t")
+	switch r := g.plan.Routine; {
+	case r != nil && r.ReturnsScalar():
+		g.write(".pgrst_scalar")
+	case h.Target.Name != "":
+		g.write("::")
+		g.name(h.Target)
+	}
+	g.write(")")
 }
 
 // single makes an aggregate its first element, unless it is that already.

@@ -6,9 +6,11 @@ package sqlgen
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/schema"
 )
@@ -17,23 +19,37 @@ import (
 type Statement struct {
 	SQL  string
 	Args [][]byte
+	// Formats are the formats of the result's columns, 1 for binary; none is text for all.
+	Formats []int16
 }
 
-// Columns of the one row that every statement of Generate returns.
+// Columns of the one row that every statement of Generate returns. Those of writes
+// have one more, ColLocation, before the body.
 const (
 	ColTotal = iota
 	ColRows
-	ColLocation
 	ColBody
 	ColHeaders
 	ColStatus
 	ColInserted
 	NumColumns
+
+	ColLocation = ColBody
 )
 
-// Generate writes p's statement. It returns one row with the columns above.
+// In these formats a body of any bytes comes as it is.
+var (
+	bodyInBinary      = []int16{0, 0, 1, 0, 0, 0}
+	writeBodyInBinary = []int16{0, 0, 0, 1, 0, 0, 0}
+)
+
+// Generate writes p's statement. It returns one row with the columns above, or the
+// lines of an EXPLAIN if that is asked for.
 func Generate(p *plan.Plan) Statement {
 	g := &generator{plan: p}
+	if p.Explain != nil {
+		g.explain(p.Explain)
+	}
 	switch {
 	case p.Write != nil:
 		g.mainWrite()
@@ -42,7 +58,27 @@ func Generate(p *plan.Plan) Statement {
 	default:
 		g.mainRead()
 	}
-	return Statement{g.sql.String(), g.args}
+	s := Statement{SQL: g.sql.String(), Args: g.args}
+	if p.Body == plan.CustomBody && p.Explain == nil {
+		if s.Formats = bodyInBinary; p.Write != nil {
+			s.Formats = writeBodyInBinary
+		}
+	}
+	return s
+}
+
+func (g *generator) explain(e *ast.Explain) {
+	format := "TEXT"
+	if e.JSON {
+		format = "JSON"
+	}
+	g.write("EXPLAIN (FORMAT ", format)
+	for _, option := range ast.ExplainOptions { // the caller's words are only looked up
+		if slices.Contains(e.Options, option) {
+			g.write(", ", option)
+		}
+	}
+	g.write(") ")
 }
 
 // Invoke writes the call of a function without parameters.
@@ -60,7 +96,7 @@ func Explain(p *plan.Plan) Statement {
 	g := &generator{plan: p}
 	g.write("EXPLAIN (FORMAT JSON) ")
 	g.countQuery(p.Read)
-	return Statement{g.sql.String(), g.args}
+	return Statement{SQL: g.sql.String(), Args: g.args}
 }
 
 // generator writes one statement.
@@ -107,6 +143,15 @@ func (g *generator) column(of schema.Name, name string) {
 	}
 	g.sql.WriteByte('.')
 	g.ident(name)
+}
+
+// literal is a column's name, which is the schema's own, as a string of SQL.
+func literal(name string) string {
+	prefix := ""
+	if strings.Contains(name, `\`) {
+		prefix, name = "E", strings.ReplaceAll(name, `\`, `\\`)
+	}
+	return prefix + "'" + strings.ReplaceAll(name, "'", "''") + "'"
 }
 
 // arg writes a parameter for value.

@@ -198,8 +198,7 @@ func (g *generator) defaults(p payload) {
 				g.write(", ")
 			}
 			first = false
-			g.arg(f.name)
-			g.write("::text, ", f.defaultSQL)
+			g.write(literal(f.name), ", ", f.defaultSQL)
 		}
 		g.write(")")
 	}
