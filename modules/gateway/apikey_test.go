@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,11 @@ func TestAPIKeys(t *testing.T) {
 		"a function's own rule":        {"/functions/v1/hook", "", "", " /functions/v1/hook"},
 		"a bad key on an open route":   {"/auth/v1/verify?token=x", "sb_publishable_old", "", " /auth/v1/verify?token=x"},
 		"dots do not open routes":      {"/auth/v1/sso/saml/../../admin/users", "", "", missingKey},
+		"nor at the end":               {"/auth/v1/sso/saml/..", "", "", missingKey},
+		"nor encoded":                  {"/auth/v1/sso/saml/%2e%2e/%2E%2e/admin/users", "", "", missingKey},
+		"nor with an encoded slash":    {"/auth/v1/sso/saml/..%2f../admin/users", "", "", missingKey},
+		"nor do semicolons":            {"/auth/v1/admin/users;/auth/v1/verify", "", "", missingKey},
+		"case counts":                  {"/auth/v1/VERIFY", "", "", missingKey},
 		"a longer name is not open":    {"/auth/v1/verify-all", "", "", missingKey},
 		"storage's lists need a key":   {"/storage/v1/bucket", "", "", missingKey},
 		"realtime needs a key":         {"/realtime/v1/websocket", "", "", missingKey},
@@ -78,8 +85,13 @@ func TestAPIKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := d.request(t, http.MethodGet, "/", nil, "apikey", test.key, "Authorization", test.bearer)
+			var err error
 			path, query, _ := strings.Cut(test.path, "?")
-			r.URL.Path, r.URL.RawQuery = path, query
+			r.URL.RawQuery = query
+			r.URL.RawPath = path
+			if r.URL.Path, err = url.PathUnescape(path); err != nil {
+				t.Fatal(err)
+			}
 			res := d.do(t, r)
 			body := readAll(t, res)
 			want := http.StatusOK
@@ -131,6 +143,32 @@ func TestOpenRoutes(t *testing.T) {
 		if open := res.StatusCode == 200; open != test.open {
 			t.Errorf("%s %s: %d %s", test.method, test.path, res.StatusCode, body)
 		}
+	}
+}
+
+// Spellings that name no surface are nobody's, whatever they decode to.
+func TestOddSpellings(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, ok)
+	d := open(t, config(w.URL))
+	for _, path := range []string{"//rest/v1/a", "/REST/v1/a", "/rest%2fv1/a", "/rest/v1%2fa", "/%72est/v1/a", "/./rest/v1/a", "/x/../rest/v1/a", "/rest/v1;a"} {
+		r := d.request(t, http.MethodGet, "/", nil)
+		r.URL.Opaque = "//" + r.URL.Host + path
+		if res := d.do(t, r); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, res.Status)
+		}
+	}
+}
+
+// A client cannot have the gateway drop what it sets by naming it in Connection.
+func TestConnectionNamesAuthorization(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Authorization")) })
+	d := open(t, config(w.URL))
+	api := d.Keys.API()
+	_, body := d.get(t, http.MethodGet, "/rest/v1/a", "apikey", api.Publishable.Reveal(), "Connection", "Authorization, X-Real-Ip")
+	if body != "Bearer "+api.Anon.Reveal() {
+		t.Errorf("got %q", body)
 	}
 }
 

@@ -42,7 +42,6 @@ func newGroup(name string, urls []string, local http.Handler, cfg Config, deps D
 func (m *Module) forward(g *group) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		dropHopHeaders(r.Header)
 		m.setForwarded(r)
 		inject(r)
 		upgrade := r.Header.Get("Upgrade") != ""

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/VictoriaMetrics/metrics"
 
@@ -43,6 +44,7 @@ type Module struct {
 	worker  *group
 	control *group
 	live    *live
+	warned  atomic.Bool // that a proxy is not trusted
 }
 
 // New returns the gateway. It fails on settings that Config.Validate refuses and

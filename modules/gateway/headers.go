@@ -3,14 +3,14 @@ package gateway
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// dropHopHeaders removes what concerns only the connection that the request came
-// on (RFC 9110, section 7.6.1), with the headers that Connection names. It runs
-// before any header is set here, so that a client cannot have ours removed.
+// dropHopHeaders removes what concerns only the connection that a message came on
+// (RFC 9110, section 7.6.1), with the headers that Connection names.
 func dropHopHeaders(h http.Header) {
 	upgrade := ""
 	for _, value := range h["Connection"] {
@@ -41,6 +41,7 @@ func (m *Module) setForwarded(r *http.Request) {
 	h := r.Header
 	trusted := m.proxies.Trusts(r)
 	if !trusted {
+		m.warnOfProxy(r)
 		for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix"} {
 			delete(h, name)
 		}
@@ -62,6 +63,20 @@ func (m *Module) setForwarded(r *http.Request) {
 			h.Set("X-Forwarded-Port", port)
 		}
 	}
+}
+
+// warnOfProxy tells once that something on this machine or network forwards
+// requests without being trusted: all its clients then count as one.
+func (m *Module) warnOfProxy(r *http.Request) {
+	if r.Header["X-Forwarded-For"] == nil || m.warned.Load() {
+		return
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().IsLoopback() && !peer.Addr().Unmap().IsPrivate() || m.warned.Swap(true) {
+		return
+	}
+	m.deps.Log.WarnContext(r.Context(), "X-Forwarded-For of a proxy is ignored: list it in TRUSTED_PROXIES, else its clients share their rate limits",
+		"proxy", peer.Addr().Unmap().String())
 }
 
 func setUnlessEmpty(h http.Header, name, value string) {

@@ -45,7 +45,7 @@ var openRoutes = [...]openRoute{
 // Authorization in its place, as clients of its upload protocol send no other header.
 func needsKey(r *http.Request) bool {
 	path := r.URL.Path
-	if strings.Contains(path, "/../") {
+	if strings.Contains(path+"/", "/../") {
 		return true // an upstream might read such a path as another one
 	}
 	if strings.HasPrefix(path, "/storage/v1/") && r.Header.Get("Authorization") != "" {

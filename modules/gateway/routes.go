@@ -25,8 +25,17 @@ func (m *Module) Routes(g *echo.Group) {
 }
 
 func (m *Module) surface(g *echo.Group, prefix string, h echo.HandlerFunc) {
-	g.Any(prefix, h)
-	g.Any(prefix+"/*", h)
+	g.Any(prefix, h, endToEnd)
+	g.Any(prefix+"/*", h, endToEnd)
+}
+
+// endToEnd drops the headers of the client's own connection. It runs before any
+// header is set here, so that a client cannot have ours removed.
+func endToEnd(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		dropHopHeaders(c.Request().Header)
+		return next(c)
+	}
 }
 
 func noGraphQL(echo.Context) error {
