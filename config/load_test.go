@@ -58,9 +58,23 @@ func TestLaterSourcesOverrideEarlierOnes(t *testing.T) {
 		t.Errorf("got %q %q %q", c.Log.Level, c.Server.DataDir, c.Server.Listen)
 	}
 	// A source's alias overrides an earlier source's own name: they never meet.
-	c = load(t, Input{EnvFile: file, Environ: []string{"RUST_LOG=warn"}})
-	if c.Log.Level != "warn" {
-		t.Errorf("alias in the environment: got %q", c.Log.Level)
+	c = load(t, Input{EnvFile: write(t, "MADBASE_DB_POOL=3\n"), Environ: []string{"PGRST_DB_POOL=4"}})
+	if c.Pools.API != 4 {
+		t.Errorf("alias in the environment: got %d", c.Pools.API)
+	}
+}
+
+// RUST_LOG and the like are set for other programs too.
+func TestLogLevelWinsOverItsOtherNames(t *testing.T) {
+	t.Parallel()
+	for want, in := range map[string]Input{
+		"debug": {Environ: []string{"RUST_LOG=hyper=warn,info", "LOG_LEVEL=debug", "GOTRUE_LOG_LEVEL=fatal"}},
+		"warn":  {Environ: []string{"RUST_LOG=info"}, EnvFile: write(t, "LOG_LEVEL=warn\n")},
+		"error": {Environ: []string{"LOG_LEVEL=", "RUST_LOG=error", "PGRST_LOG_LEVEL=crit"}},
+	} {
+		if got := load(t, in).Log.Level; got != want {
+			t.Errorf("%+v: got %q, want %q", in, got, want)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Config is how much is logged and in which form.
 type Config struct {
-	Level  string `env:"LOG_LEVEL,RUST_LOG,PGRST_LOG_LEVEL,GOTRUE_LOG_LEVEL" default:"info" doc:"Least severe level that is logged: debug, info, warn or error. Of a list of directives as RUST_LOG has them, the first plain level counts." group:"optional"`
+	Level  string `env:"LOG_LEVEL,RUST_LOG,PGRST_LOG_LEVEL,GOTRUE_LOG_LEVEL" default:"info" names:"first" doc:"Least severe level that is logged: debug, info, warn or error. Of a list of directives as RUST_LOG has them, the first plain level counts. LOG_LEVEL wins over the other names." group:"optional"`
 	Format string `env:"LOG_FORMAT" default:"auto" doc:"Form of log lines: text, json, or auto (text on a terminal, json elsewhere)." group:"optional"`
 }
 
