@@ -30,6 +30,9 @@ type access struct {
 // makes the secrets where there are none yet; the database's address is known
 // once madbase has run.
 func PrintKeys(_ context.Context, cfg *config.Config, o Options) error {
+	if cfg.Server.DropIn && cfg.Claims.Secret == "" {
+		return errors.New("there are no keys without JWT_SECRET")
+	}
 	if err := completeSecrets(cfg); err != nil {
 		return err
 	}
@@ -89,8 +92,12 @@ func publicURL(cfg *config.Config) string {
 }
 
 // completeSecrets fills in the secrets that the embedded default makes for
-// itself, once. Elsewhere there are no default secrets.
+// itself, once. Elsewhere there are no default secrets: a drop-in without one
+// serves the anonymous alone, as a secret that nobody knows verifies no token.
 func completeSecrets(cfg *config.Config) error {
+	if cfg.Server.DropIn && cfg.Claims.Secret == "" {
+		cfg.Claims.Secret = secret.Random()
+	}
 	if !cfg.Embedded() {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/madbase/madbase/platform/secret"
 )
 
@@ -71,5 +73,31 @@ func TestLoadOrCreate(t *testing.T) {
 	}
 	if _, err := secret.LoadOrCreate(path, "a"); err == nil {
 		t.Error("a damaged file was replaced: what it protected would be lost")
+	}
+}
+
+// A first "serve" and a "keys" beside it must not end up with different secrets.
+func TestCreatedByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "secrets.json")
+	var group errgroup.Group
+	made := make([]secret.String, 8)
+	for i := range made {
+		group.Go(func() error {
+			secrets, err := secret.LoadOrCreate(path, "a")
+			made[i] = secrets["a"]
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range made {
+		if s != made[0] {
+			t.Error("two secrets were made")
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("left %v %v", entries, err)
 	}
 }
