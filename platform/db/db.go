@@ -68,22 +68,17 @@ func Open(ctx context.Context, cfg PoolConfig) (*pgxpool.Pool, error) {
 // WithLogin returns connection string base with another role and password.
 // It understands both URLs and keyword=value strings.
 func WithLogin(base, user, password string) (string, error) {
-	cc, err := pgx.ParseConfig(base)
-	if err != nil {
+	if _, err := pgx.ParseConfig(base); err != nil {
 		return "", fmt.Errorf("db: connection string is malformed")
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme == "" {
 		return fmt.Sprintf("%s user=%s password=%s", base, user, password), nil
 	}
-	if u.Host == "" && cc.Host != "" { // socket folders travel in the query
-		q := u.Query()
-		q.Set("user", user)
-		q.Set("password", password)
-		u.RawQuery = q.Encode()
-		u.User = nil
-		return u.String(), nil
-	}
-	u.User = url.UserPassword(user, password)
+	q := u.Query() // what it says of the login outweighs what stands before the host
+	q.Set("user", user)
+	q.Set("password", password)
+	u.RawQuery = q.Encode()
+	u.User = nil
 	return u.String(), nil
 }

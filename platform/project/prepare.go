@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -15,6 +16,9 @@ import (
 // and gives madbase's login roles their passwords. It may run in several
 // processes at once, and again at every start.
 func Prepare(ctx context.Context, ownerURL string, jwtSecret secret.String, log *slog.Logger, lines []migrate.Line) error {
+	if _, err := pgx.ParseConfig(ownerURL); err != nil {
+		return errors.New("project: the owner's connection string is malformed") // the cause may quote the password
+	}
 	conn, err := pgx.Connect(ctx, ownerURL)
 	if err != nil {
 		return fmt.Errorf("project: connect as the owner: %w", err)
