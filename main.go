@@ -21,6 +21,9 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	// A write to a closed pipe is an error like others: who stops reading the log must not stop the server.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "madbase: "+err.Error())
 		stop()

@@ -37,7 +37,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	f, err := open(ctx, cfg, o)
-	defer func() { err = errors.Join(err, f.close()) }()
+	defer func() { err = errors.Join(withoutInterruption(ctx, err), f.close()) }()
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -50,6 +50,15 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		DrainDelay: cfg.Server.DrainDelay, ShutdownTimeout: cfg.Server.ShutdownTimeout,
 		Serving: func() { f.announce(listener.Addr(), names) }, Failed: f.failed(),
 	})
+}
+
+// withoutInterruption is err, or nil when it says no more than that the process
+// was told to stop: during the start that comes out as the failure of a step.
+func withoutInterruption(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // listen binds the address before anything else starts, so that a busy port costs nothing.
@@ -66,6 +75,9 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 
 // Migrate brings the database up to date and ends.
 func Migrate(ctx context.Context, cfg *config.Config, o Options) (err error) {
+	if cfg.Server.DropIn || cfg.Server.Role == config.RoleProxy {
+		return errors.New("migrate: a drop-in and a proxy have no database that madbase migrates")
+	}
 	f, err := open(ctx, cfg, o)
 	defer func() { err = errors.Join(err, f.close()) }()
 	if err != nil {

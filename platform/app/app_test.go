@@ -52,7 +52,7 @@ func TestRunDrains(t *testing.T) {
 	go func() { answered <- status(t, url+"/slow") }()
 	<-m.entered
 	end()
-	for status(t, url+"/readyz") != http.StatusServiceUnavailable { // the delay keeps it reachable
+	for !t.Failed() && status(t, url+"/readyz") != http.StatusServiceUnavailable { // the delay keeps it reachable
 	}
 	select {
 	case <-m.stopped:
@@ -95,7 +95,7 @@ func run(t *testing.T, ctx context.Context, m module.Module, failed chan error) 
 	go func() {
 		ended <- app.Run(ctx, app.Options{
 			Log: testkit.Log(), Server: server, Listener: listener, Set: module.NewSet(m), Metrics: http.NotFoundHandler(),
-			DrainDelay: 300 * time.Millisecond, ShutdownTimeout: 10 * time.Second,
+			DrainDelay: 2 * time.Second, ShutdownTimeout: 10 * time.Second,
 			Serving: func() { close(serving) }, Failed: failed,
 		})
 	}()
