@@ -45,8 +45,8 @@ type foundation struct {
 	projects *project.Directory // nil in a role without a database
 	redis    *redisx.Client     // nil without REDIS_URL
 	limiter  ratelimit.Limiter
-	proxies  httpx.Proxies
-	blobs    blob.Store // nil in a role that stores no objects
+	proxies  httpx.Proxies // madbase's own, before this process
+	blobs    blob.Store    // nil in a role that stores no objects
 	closers  []io.Closer
 }
 
@@ -97,7 +97,7 @@ func (f *foundation) openTelemetry(ctx context.Context) (err error) {
 }
 
 func (f *foundation) openProxies(context.Context) (err error) {
-	f.proxies, err = httpx.ParseProxies(f.cfg.Control.TrustedProxies)
+	f.proxies, err = httpx.ParseProxies(f.cfg.HTTP.InternalProxies)
 	return err
 }
 

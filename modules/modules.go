@@ -157,7 +157,7 @@ func (f *foundation) storage() (module.Module, error) {
 func (f *foundation) control() (module.Module, error) {
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
-		Parts: f.parts(), JWTSecret: f.cfg.Claims.Secret,
+		Proxies: f.proxies, Parts: f.parts(), JWTSecret: f.cfg.Claims.Secret,
 	})
 }
 

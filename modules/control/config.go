@@ -2,20 +2,17 @@ package control
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"time"
 
-	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/secret"
 )
 
 // Config are the control plane's settings.
 type Config struct {
-	AdminPassword  secret.String `env:"ADMIN_PASSWORD" doc:"Password of the control plane at /platform/v1. Empty: its protected routes are closed. The embedded default generates one." group:"required"`
-	SessionTTL     time.Duration `env:"MADBASE_ADMIN_SESSION" default:"12h" doc:"How long a session of the control plane lasts." group:"optional"`
-	LoginsPerMin   int           `env:"MADBASE_ADMIN_LOGINS_PER_MINUTE" default:"10" doc:"Password attempts of one client address each minute." group:"optional"`
-	TrustedProxies []string      `env:"MADBASE_CONTROL_TRUSTED_PROXIES" default:"private_ranges" doc:"Addresses and networks of madbase's proxies, whose X-Forwarded-* headers the control plane believes, comma separated." group:"optional"`
+	AdminPassword secret.String `env:"ADMIN_PASSWORD" doc:"Password of the control plane at /platform/v1. Empty: its protected routes are closed. The embedded default generates one." group:"required"`
+	SessionTTL    time.Duration `env:"MADBASE_ADMIN_SESSION" default:"12h" doc:"How long a session of the control plane lasts." group:"optional"`
+	LoginsPerMin  int           `env:"MADBASE_ADMIN_LOGINS_PER_MINUTE" default:"10" doc:"Password attempts of one client address each minute." group:"optional"`
 
 	LokiURL     string        `env:"LOKI_URL" doc:"Base URL of a Loki-compatible log store (http://loki:3100), for /platform/v1/logs." group:"optional"`
 	LogsTimeout time.Duration `env:"MADBASE_LOGS_TIMEOUT" default:"15s" doc:"How long a log query may take." group:"optional"`
@@ -30,9 +27,6 @@ func (c Config) Validate() error {
 	}
 	if c.LoginsPerMin < 1 {
 		errs = append(errs, errors.New("MADBASE_ADMIN_LOGINS_PER_MINUTE must be at least 1"))
-	}
-	if _, err := httpx.ParseProxies(c.TrustedProxies); err != nil {
-		errs = append(errs, fmt.Errorf("MADBASE_CONTROL_TRUSTED_PROXIES: %w", err))
 	}
 	if c.LokiURL != "" {
 		u, err := url.Parse(c.LokiURL)

@@ -33,6 +33,8 @@ type Deps struct {
 	Limiter  ratelimit.Limiter
 	// Transport is the process's shared one; log queries use it.
 	Transport http.RoundTripper
+	// Proxies are those of madbase before the control plane, whose X-Forwarded-* headers it believes.
+	Proxies httpx.Proxies
 	// Parts are what /health checks.
 	Parts []Part
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
@@ -44,7 +46,6 @@ type Module struct {
 	module.Base
 	cfg      Config
 	deps     Deps
-	proxies  httpx.Proxies
 	loki     *url.URL // nil when there is none
 	sessions sessions
 	// known are the client addresses that recently gave the right password: their
@@ -59,14 +60,12 @@ func New(cfg Config, deps Deps) (*Module, error) {
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	m := &Module{cfg: cfg, deps: deps, known: cache.New[string, struct{}](1000)}
-	var err error
-	if m.proxies, err = httpx.ParseProxies(cfg.TrustedProxies); err != nil {
-		return nil, fmt.Errorf("control: MADBASE_CONTROL_TRUSTED_PROXIES: %w", err)
-	}
 	if cfg.LokiURL != "" {
-		if m.loki, err = url.Parse(cfg.LokiURL); err != nil {
+		loki, err := url.Parse(cfg.LokiURL)
+		if err != nil {
 			return nil, fmt.Errorf("control: LOKI_URL: %w", err)
 		}
+		m.loki = loki
 	}
 	m.sessions = sessions{key: sessionKey(deps.JWTSecret, cfg.AdminPassword), ttl: cfg.SessionTTL, now: time.Now}
 	return m, nil

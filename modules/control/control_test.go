@@ -29,7 +29,7 @@ const (
 
 func config() control.Config {
 	return control.Config{
-		AdminPassword: password, SessionTTL: time.Hour, LoginsPerMin: 5, TrustedProxies: []string{"private_ranges"},
+		AdminPassword: password, SessionTTL: time.Hour, LoginsPerMin: 5,
 		LogsTimeout: 5 * time.Second, LogsMaxSize: 1 << 20,
 	}
 }
@@ -45,11 +45,15 @@ func open(t *testing.T, cfg control.Config, parts ...control.Part) *plane {
 	if err != nil {
 		t.Fatal(err)
 	}
+	proxies, err := httpx.ParseProxies([]string{httpx.PrivateRanges})
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := slog.New(slog.DiscardHandler)
 	transport := httpx.NewTransport(httpx.TransportConfig{DialTimeout: time.Second, MaxIdle: 4})
 	m, err := control.New(cfg, control.Deps{
 		Projects: project.NewDirectory(&project.Project{Ref: "default", Keys: keys, PublicURL: "http://localhost:8000"}),
-		Log:      log, Limiter: ratelimit.NewMemory(100), Transport: transport, Parts: parts, JWTSecret: jwtSecret,
+		Log:      log, Limiter: ratelimit.NewMemory(100), Transport: transport, Proxies: proxies, Parts: parts, JWTSecret: jwtSecret,
 	})
 	if err != nil {
 		t.Fatal(err)

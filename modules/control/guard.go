@@ -74,7 +74,7 @@ func sameOrigin(r *http.Request) error {
 // that refusals tell nothing about the guess. An address that has just shown the
 // password is spared until it gives a wrong one: scripts may send it each time.
 func (m *Module) checkPassword(r *http.Request, given string) error {
-	address := m.proxies.ClientIP(r)
+	address := m.deps.Proxies.ClientIP(r)
 	if _, known := m.known.Get(address); !known {
 		if err := m.takeAttempt(r, address); err != nil {
 			return err

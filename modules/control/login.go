@@ -62,13 +62,13 @@ func (m *Module) logout(c echo.Context) error {
 func (m *Module) cookie(c echo.Context, value string, maxAge int) *http.Cookie {
 	r := c.Request()
 	prefix := ""
-	if m.proxies.Trusts(r) {
+	if m.deps.Proxies.Trusts(r) {
 		prefix = strings.TrimSuffix(r.Header.Get("X-Forwarded-Prefix"), "/")
 	}
 	path := c.Path()
 	return &http.Cookie{
 		Name: cookieName, Value: value, MaxAge: maxAge, Path: prefix + path[:strings.LastIndexByte(path, '/')+1],
 		HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil || m.proxies.Trusts(r) && r.Header.Get("X-Forwarded-Proto") == "https",
+		Secure: r.TLS != nil || m.deps.Proxies.Trusts(r) && r.Header.Get("X-Forwarded-Proto") == "https",
 	}
 }
