@@ -66,10 +66,10 @@ func (c *Client) recover() {
 		}
 		pause = min(2*pause, lastPause)
 	}
+	c.log.Info("redis is back", "away", time.Since(since).Round(time.Millisecond))
 	c.mu.Lock()
 	c.set(up)
 	c.mu.Unlock()
-	c.log.Info("redis is back", "away", time.Since(since).Round(time.Millisecond))
 }
 
 // attempt connects where there is no connection yet, and probes.
