@@ -51,6 +51,9 @@ func (r *adminUserRequest) parse() (err error) {
 	if len(r.Role) > maxEmail || len(r.Audience) > maxEmail {
 		return invalid(fmt.Sprintf("role and aud cannot be longer than %d characters", maxEmail))
 	}
+	if strings.ContainsRune(r.Role+r.Audience, 0) {
+		return invalid("role and aud cannot contain NUL")
+	}
 	if r.PasswordHash != "" && !password.Valid(r.PasswordHash) {
 		return invalid("password_hash must be a bcrypt hash")
 	}

@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/madbase/madbase/modules/auth/password"
@@ -32,9 +33,16 @@ type Config struct {
 	SessionsInactivity   time.Duration `env:"GOTRUE_SESSIONS_INACTIVITY_TIMEOUT" default:"0s" doc:"How long a session may go without a refresh; 0 is no limit." group:"optional"`
 
 	RateLimitHeader         string `env:"GOTRUE_RATE_LIMIT_HEADER" doc:"Request header whose first value tells callers apart. Empty: the client's address, where callers on the same machine have no limit." group:"optional"`
+	RateLimitLoopback       bool   `env:"MADBASE_AUTH_LIMIT_LOOPBACK" default:"false" doc:"Limit callers on the same machine too. Without it a proxy there that TRUSTED_PROXIES does not list lifts the limits for everyone behind it." group:"optional"`
 	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes per caller in 5 minutes; 0 is no limit." group:"optional"`
 	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups, and changes of a user, per caller in 5 minutes; 0 is no limit." group:"optional"`
 	RateLimitAnonymousUsers int    `env:"GOTRUE_RATE_LIMIT_ANONYMOUS_USERS" default:"30" doc:"Anonymous sign-ins per caller in an hour; 0 is no limit." group:"optional"`
+
+	SiteURL      string   `env:"GOTRUE_SITE_URL" doc:"Address of the app, where links in mails and sign-ins at providers end. Checked, and not used before there are such." group:"optional"`
+	URIAllowList []string `env:"GOTRUE_URI_ALLOW_LIST" doc:"Further addresses where they may end. Not used yet either." group:"optional"`
+	PhoneEnabled bool     `env:"GOTRUE_EXTERNAL_PHONE_ENABLED" default:"false" doc:"Sign-up and sign-in by phone number. True is not supported yet." group:"optional"`
+	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional"`
+	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
 
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
@@ -48,6 +56,7 @@ func (c Config) Validate() error {
 	if !c.Autoconfirm {
 		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
 	}
+	errs = append(errs, c.checkFixed())
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {
@@ -69,6 +78,25 @@ func (c Config) Validate() error {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkFixed names settings of GoTrue's with values that cannot be honoured. An
+// empty one says nothing, as in GoTrue.
+func (c Config) checkFixed() error {
+	var errs []error
+	if c.PhoneEnabled {
+		errs = append(errs, errors.New("GOTRUE_EXTERNAL_PHONE_ENABLED must be false: phone numbers are not supported yet"))
+	}
+	if c.DBDriver != "" && c.DBDriver != "postgres" && c.DBDriver != "postgresql" {
+		errs = append(errs, fmt.Errorf("GOTRUE_DB_DRIVER: %q is not postgres", c.DBDriver))
+	}
+	if c.DBNamespace != "" && c.DBNamespace != "auth" {
+		errs = append(errs, fmt.Errorf("GOTRUE_DB_NAMESPACE: %q is not auth", c.DBNamespace))
+	}
+	if u, err := url.Parse(c.SiteURL); c.SiteURL != "" && (err != nil || u.Scheme == "") {
+		errs = append(errs, errors.New("GOTRUE_SITE_URL is not a URL"))
 	}
 	return errors.Join(errs...)
 }

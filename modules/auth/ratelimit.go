@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/ratelimit"
 )
 
@@ -36,14 +37,10 @@ func (m *Module) limitedCaller(r *http.Request) string {
 		first, _, _ := strings.Cut(r.Header.Get(m.cfg.RateLimitHeader), ",")
 		return strings.TrimSpace(first)
 	}
-	ip, err := netip.ParseAddr(m.deps.ClientIP(r))
-	if err != nil || ip.IsLoopback() {
+	address := m.deps.ClientIP(r)
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().IsLoopback() && !m.cfg.RateLimitLoopback {
 		return ""
 	}
-	if ip = ip.Unmap(); ip.Is6() { // a subscriber has a whole /64
-		if prefix, err := ip.WithZone("").Prefix(64); err == nil {
-			return prefix.String()
-		}
-	}
-	return ip.String()
+	return httpx.Subscriber(address)
 }

@@ -78,6 +78,19 @@ func TestConfigNamesItsFaults(t *testing.T) {
 	if _, err := auth.New(cfg, auth.Deps{}); err == nil {
 		t.Error("New took it")
 	}
+	cfg = config()
+	cfg.PhoneEnabled, cfg.DBDriver, cfg.DBNamespace, cfg.SiteURL = true, "mysql", "public", "app.example.com"
+	err = cfg.Validate()
+	for _, name := range []string{"GOTRUE_EXTERNAL_PHONE_ENABLED", "GOTRUE_DB_DRIVER", "GOTRUE_DB_NAMESPACE", "GOTRUE_SITE_URL"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named: %v", name, err)
+		}
+	}
+	cfg = config()
+	cfg.DBDriver, cfg.DBNamespace, cfg.SiteURL = "postgres", "auth", "myapp://home"
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
 	if err := config().Validate(); err != nil {
 		t.Error(err)
 	}
@@ -112,6 +125,20 @@ func TestRateLimits(t *testing.T) {
 	}
 	for range 5 {
 		s.call("POST", "/signup", "", body, "X-Test-IP", "127.0.0.1").want(422, "weak_password")
+	}
+}
+
+func TestRateLimitOnLoopback(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.RateLimitLoopback = true
+	s := start(t, cfg, func(d *auth.Deps) {
+		d.Limiter = limiter{ratelimit.NewMemory(100)}
+		d.ClientIP = func(*http.Request) string { return "127.0.0.1" }
+	})
+	for _, want := range []int{400, 400, 400, 429} {
+		a := s.call("POST", "/token?grant_type=password", "", map[string]any{"email": "a@example.com", "password": "x"})
+		equal(t, "status", a.status, want)
 	}
 }
 

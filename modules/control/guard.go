@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/ratelimit"
 )
 
@@ -74,7 +75,7 @@ func sameOrigin(r *http.Request) error {
 // that refusals tell nothing about the guess. An address that has just shown the
 // password is spared until it gives a wrong one: scripts may send it each time.
 func (m *Module) checkPassword(r *http.Request, given string) error {
-	address := m.deps.Proxies.ClientIP(r)
+	address := httpx.Subscriber(m.deps.Proxies.ClientIP(r))
 	if _, known := m.known.Get(address); !known {
 		if err := m.takeAttempt(r, address); err != nil {
 			return err

@@ -69,6 +69,20 @@ func (p Proxies) ClientIP(r *http.Request) string {
 	return client.String()
 }
 
+// Subscriber is what limits tell clients apart by: an IPv4 address, or the first
+// 64 bits of an IPv6 one, as a subscriber has all addresses of such a network.
+// What is no address stays as it is.
+func Subscriber(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if ip = ip.Unmap(); ip.Is6() {
+		return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
+	}
+	return ip.String()
+}
+
 func (p Proxies) has(addr netip.Addr) bool {
 	for _, prefix := range p {
 		if prefix.Contains(addr) {

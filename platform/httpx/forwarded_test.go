@@ -41,3 +41,14 @@ func TestClientIP(t *testing.T) {
 		}
 	}
 }
+
+func TestSubscriber(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8::1:2": "2001:db8::/64", "fe80::1%eth0": "fe80::/64", "": "", "@": "@",
+	} {
+		if got := httpx.Subscriber(address); got != want {
+			t.Errorf("%s: %s", address, got)
+		}
+	}
+}
