@@ -3,7 +3,6 @@ package request
 import (
 	"math"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -215,7 +214,7 @@ func canonical(pairs []pair) string {
 		return ""
 	}
 	sorted := slices.Clone(pairs)
-	sort.SliceStable(sorted, func(i, j int) bool { return sorted[i].key < sorted[j].key })
+	slices.SortStableFunc(sorted, func(a, b pair) int { return strings.Compare(a.key, b.key) })
 	var b strings.Builder
 	for i, p := range sorted {
 		switch {

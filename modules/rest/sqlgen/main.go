@@ -41,7 +41,7 @@ func (g *generator) mainWrite() {
 	g.write(")")
 	inserted := ""
 	if p.Write.CountsInserts() {
-		inserted = setting("pgrst.inserted") + "::int"
+		inserted = insertedRows
 	}
 	g.outputs(notCounted, "pg_catalog.count(_postgrest_t)", inserted)
 	g.write(" FROM (")
@@ -99,8 +99,8 @@ func (g *generator) outputs(counted counting, rows, inserted string) {
 		g.write(" AS header, ")
 	}
 	g.body()
-	g.write(" AS body, ", setting("response.headers"), " AS response_headers, ",
-		setting("response.status"), " AS response_status, ")
+	g.write(" AS body, ", responseHeaders, " AS response_headers, ",
+		responseStatus, " AS response_status, ")
 	if inserted == "" {
 		inserted = "NULL::int"
 	}

@@ -46,7 +46,8 @@ var (
 // Generate writes p's statement. It returns one row with the columns above, or the
 // lines of an EXPLAIN if that is asked for.
 func Generate(p *plan.Plan) Statement {
-	g := &generator{plan: p}
+	g := &generator{plan: p, args: make([][]byte, 0, 8)}
+	g.sql.Grow(1024) // most statements fit
 	if p.Explain != nil {
 		g.explain(p.Explain)
 	}
@@ -200,5 +201,9 @@ func arrayLiteral(values []string) string {
 // byteaLiteral is data as the text of a bytea.
 func byteaLiteral(data []byte) string { return `\x` + hex.EncodeToString(data) }
 
-// setting reads a variable of the transaction, NULL when it is not set.
-func setting(name string) string { return "nullif(current_setting('" + name + "', true), '')" }
+// Variables of the transaction, NULL when they are not set.
+const (
+	responseHeaders = "nullif(current_setting('response.headers', true), '')"
+	responseStatus  = "nullif(current_setting('response.status', true), '')"
+	insertedRows    = "nullif(current_setting('pgrst.inserted', true), '')::int"
+)

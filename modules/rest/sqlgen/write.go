@@ -53,7 +53,7 @@ func (g *generator) insert(w *plan.Write) {
 // the transaction: up for each row that comes, down for each that was merged. What
 // remains are those inserted.
 func (g *generator) countInserted(sign, never string) {
-	g.write("set_config('pgrst.inserted', (coalesce(", setting("pgrst.inserted"), "::int, 0) ", sign, " 1)::text, true) <> '", never, "'")
+	g.write("set_config('pgrst.inserted', (coalesce(", insertedRows, ", 0) ", sign, " 1)::text, true) <> '", never, "'")
 }
 
 func (g *generator) onConflict(w *plan.Write) {
