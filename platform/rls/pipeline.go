@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -62,7 +63,36 @@ func (p *pipeline) add(role string, s Statement) {
 func (p *pipeline) run(ctx context.Context) (result Result, err error) {
 	ctx, end := db.StartSpan(ctx, p.steps[len(p.steps)-1].SQL) // pgx's own tracer does not see pipelines
 	defer func() { end(err) }()
-	return p.send(ctx)
+	result, err = p.send(ctx)
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == queryCanceled && ctx.Err() != nil {
+		err = fmt.Errorf("canceled by the caller: %w", context.Cause(ctx)) // not by a timeout of the database
+	}
+	return result, err
+}
+
+const (
+	queryCanceled    = "57014"
+	unknownStatement = "26000"
+)
+
+// outdated reports whether err may come of a statement that was prepared before
+// the schema changed: its parameters keep the types that columns had, and its
+// result must keep its columns. It may also be gone, by a DEALLOCATE in a function.
+// Such statements are prepared anew at their next use.
+func (p *pipeline) outdated(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	switch e.Code {
+	case unknownStatement:
+		return true
+	case "0A000", // cached plan must not change result type
+		"22P02", "22003", "22007", "22008", // the parameter is no text of its former type
+		"42804", "42846", "42883", "42725": // the former type does not fit the column
+		return slices.ContainsFunc(p.steps[1:], func(s step) bool { return s.key != "" && !s.fresh })
+	}
+	return false
 }
 
 func (p *pipeline) send(ctx context.Context) (Result, error) {
@@ -102,8 +132,9 @@ func (p *pipeline) close(pl *pgconn.Pipeline, err error) error {
 	if err == nil {
 		err = closeErr
 	}
+	outdated := p.outdated(err)
 	for _, s := range p.steps {
-		if s.fresh && err != nil { // whether it is prepared is unknown: the next use starts over
+		if err != nil && (s.fresh || outdated) { // whether it is prepared is unknown: the next use starts over
 			p.prepared.forget(s.key)
 		}
 	}

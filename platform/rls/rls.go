@@ -36,7 +36,7 @@ type Options struct {
 }
 
 func (o *Options) allowed(role string) error {
-	if o.AnyRole || slices.Contains(o.Roles, role) {
+	if o.AnyRole && role != noRole || slices.Contains(o.Roles, role) {
 		return nil
 	}
 	switch role {
@@ -45,6 +45,9 @@ func (o *Options) allowed(role string) error {
 	}
 	return apierr.Newf(http.StatusForbidden, "42501", "permission denied to set role %q", role)
 }
+
+// noRole is PostgreSQL's word for the login role itself, which no request may become.
+const noRole = "none"
 
 // Scope makes the transactions of one request.
 type Scope struct {

@@ -35,7 +35,7 @@ type Settings struct {
 
 // requestSettings reads r and its verified caller; without a caller the role is anonymous.
 func requestSettings(r *http.Request, anonymous string) Settings {
-	s := Settings{Role: anonymous, Method: r.Method, Path: r.URL.Path, Headers: headersJSON(r), Cookies: cookiesJSON(r)}
+	s := Settings{Role: anonymous, Method: r.Method, Path: storable(r.URL.Path), Headers: headersJSON(r), Cookies: cookiesJSON(r)}
 	s.Claims = `{"role":` + quoteJSON(anonymous) + `}`
 	if c := claims.From(r.Context()); c != nil {
 		s.Subject, s.Claims = c.Subject, string(c.JSON)
@@ -46,13 +46,17 @@ func requestSettings(r *http.Request, anonymous string) Settings {
 	return s
 }
 
-// headersJSON is every request header with its name in lower case, as policies
-// read it by current_setting('request.headers'). A repeated header is joined by commas.
+// headersJSON is every request header but Cookie with its name in lower case, as
+// policies read it by current_setting('request.headers'). A repeated header is
+// joined by commas.
 func headersJSON(r *http.Request) string {
 	var b strings.Builder
 	b.WriteString(`{"host":`)
 	b.WriteString(quoteJSON(r.Host))
 	for name, values := range r.Header {
+		if name == "Cookie" { // is in request.cookies
+			continue
+		}
 		b.WriteByte(',')
 		b.WriteString(quoteJSON(strings.ToLower(name)))
 		b.WriteByte(':')
@@ -60,6 +64,11 @@ func headersJSON(r *http.Request) string {
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+// storable is s without what PostgreSQL's text cannot hold: a path may have any byte.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
 func cookiesJSON(r *http.Request) string {

@@ -87,14 +87,23 @@ func (t *Tx) once(ctx context.Context, statements []Statement) (Result, error) {
 		return Result{}, err
 	}
 	defer t.release()
+	p := t.implicit(statements)
+	result, err := p.run(ctx)
+	if p.outdated(err) { // all of it was undone
+		result, err = t.implicit(statements).run(ctx)
+	}
+	return result, connectionError(wrap("statement", err))
+}
+
+// implicit is the pipeline of a whole transaction without BEGIN and COMMIT.
+func (t *Tx) implicit(statements []Statement) *pipeline {
 	p := t.pipeline()
 	sql, args := t.Settings.statement(true)
 	p.add("", Statement{SQL: sql, Args: args})
 	for _, s := range statements {
 		p.add(t.Settings.Role, s)
 	}
-	result, err := p.run(ctx)
-	return result, connectionError(wrap("statement", err))
+	return p
 }
 
 // Run runs one statement inside the explicit transaction, which the first use
@@ -103,13 +112,27 @@ func (t *Tx) Run(ctx context.Context, s Statement) (Result, error) {
 	if t.done {
 		return Result{}, errUsed
 	}
+	first := !t.open
 	p, err := t.prepare(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	p.add(t.Settings.Role, s)
 	result, err := p.run(ctx)
+	if first && p.outdated(err) {
+		result, err = t.again(ctx, s)
+	}
 	return result, connectionError(wrap("statement", err))
+}
+
+// again runs the transaction's first statement once more, from its beginning.
+func (t *Tx) again(ctx context.Context, s Statement) (Result, error) {
+	if _, err := t.conn.Exec(ctx, "ROLLBACK", pgx.QueryExecModeSimpleProtocol); err != nil {
+		return Result{}, err
+	}
+	p := t.explicit()
+	p.add(t.Settings.Role, s)
+	return p.run(ctx)
 }
 
 // prepare returns a pipeline that begins with what the transaction still lacks.
@@ -121,11 +144,16 @@ func (t *Tx) prepare(ctx context.Context) (*pipeline, error) {
 		return nil, err
 	}
 	t.open = true
+	return t.explicit(), nil
+}
+
+// explicit is a pipeline that begins a transaction.
+func (t *Tx) explicit() *pipeline {
 	p := t.pipeline()
 	p.add("", Statement{SQL: t.Settings.begin()})
 	sql, args := t.Settings.statement(false)
 	p.add("", Statement{SQL: sql, Args: args})
-	return p, nil
+	return p
 }
 
 func (t *Tx) pipeline() *pipeline {
