@@ -90,11 +90,9 @@ func alone(t *testing.T, dataDir string, env ...string) *shape {
 // cluster starts a proxy, a control and two workers on one Postgres, one Redis and one S3.
 func cluster(t *testing.T, env ...string) *shape {
 	t.Helper()
-	s3 := testkit.S3(t)
 	database := testdb.Empty(t)
-	env = append(env,
+	env = append(append(env, s3Settings(t)...),
 		"JWT_SECRET="+jwtSecret, "DATABASE_URL="+database, "REDIS_URL="+testkit.Redis(t), "ADMIN_PASSWORD=an admin's password",
-		"S3_ENDPOINT="+s3.Endpoint, "S3_ACCESS_KEY="+s3.AccessKey, "S3_SECRET_KEY="+s3.SecretKey, "S3_BUCKET="+s3.Bucket, "S3_REGION="+s3.Region,
 	)
 	s := &shape{databaseURL: database, keys: newKeys(t), workers: make([]*testkit.Process, 2)}
 	start := func(role string, more ...string) *testkit.Process {
