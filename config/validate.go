@@ -24,9 +24,31 @@ func (c *Config) settle(origin map[string]string) {
 			s.DropIn = true
 		}
 	}
+	c.settleREST(origin)
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
 	if s.PublicURL == "" {
 		s.PublicURL = s.defaultPublicURL()
+	}
+}
+
+// settleREST gives the REST surface the secret under either of its names and, in
+// place of PostgREST, PostgREST's own defaults.
+func (c *Config) settleREST(origin map[string]string) {
+	r := &c.Rest
+	if !c.Server.DropIn {
+		if c.Claims.Secret == "" {
+			c.Claims.Secret = r.JWT.Secret
+		}
+		return
+	}
+	if r.JWT.Secret == "" {
+		r.JWT.Secret = c.Claims.Secret
+	}
+	if origin["PGRST_DB_ANON_ROLE"] == "" {
+		r.AnonRole = ""
+	}
+	if origin["PGRST_DB_EXTRA_SEARCH_PATH"] == "" {
+		r.ExtraSearchPath = []string{"public"}
 	}
 }
 
@@ -58,6 +80,9 @@ func (s Server) defaultPublicURL() string {
 // validate returns every fault of the values and of their combination.
 func (c *Config) validate() error {
 	errs := []error{c.required()}
+	if own := c.Rest.JWT.Secret; own != "" && own != c.Claims.Secret && !c.Server.DropIn {
+		errs = append(errs, errors.New("JWT_SECRET and PGRST_JWT_SECRET are names of one setting and have different values"))
+	}
 	root := reflect.ValueOf(c).Elem()
 	for i := range root.NumField() {
 		if v, ok := root.Field(i).Addr().Interface().(interface{ Validate() error }); ok {

@@ -147,7 +147,7 @@ func (f *foundation) auth() (module.Module, error) {
 }
 
 func (f *foundation) rest() (module.Module, error) {
-	return rest.New(f.cfg.Rest, rest.Deps{Projects: f.projects, Log: f.log}), nil
+	return rest.New(f.cfg.Rest, rest.Deps{Projects: f.projects, Log: f.log, DropIn: f.cfg.Server.DropIn}), nil
 }
 
 func (f *foundation) storage() (module.Module, error) {

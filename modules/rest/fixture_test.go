@@ -82,7 +82,8 @@ CREATE FUNCTION big_tasks(projects) RETURNS SETOF tasks LANGUAGE sql STABLE AS '
 func testConfig() rest.Config {
 	return rest.Config{
 		Schemas: []string{"public"}, ExtraSearchPath: []string{"public", "extensions"}, AnonRole: "anon",
-		TxEnd: "commit", LegacyTargetNames: true, PoolTimeout: 10, Prepared: true, Channel: "pgrst", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
+		TxEnd: "commit", LegacyTargetNames: true, PoolTimeout: 10, Prepared: true, Channel: "pgrst", Listen: true, InDatabase: true,
+		OpenAPIMode: "follow-privileges", ErrorVerbosity: "verbose", MaxBody: 1 << 20, StartTimeout: 20 * time.Second,
 	}
 }
 

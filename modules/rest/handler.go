@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,15 +23,14 @@ import (
 // serve answers one request: the walk in a transaction, then the answer, and the
 // errors of both and of the commit between in PostgREST's terms.
 func (m *Module) serve(c echo.Context) error {
-	caller := claims.From(c.Request().Context())
-	authenticated := caller != nil && caller.Role != "" && caller.Role != m.cfg.AnonRole
-	return exec.Translate(rls.Handle(m.walk)(c), authenticated)
+	err := rls.Handle(m.walk)(c)
+	return exec.Translate(err, visitOf(c).authenticated)
 }
 
 // walk is the life of a request: HTTP -> ast -> plan -> SQL -> result -> answer.
 func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
-	ctx, path := c.Request().Context(), mountedPath(c)
-	if err := m.admit(claims.From(ctx)); err != nil {
+	ctx, path, v := c.Request().Context(), mountedPath(c), visitOf(c)
+	if err := v.become(&tx.Settings, claims.From(ctx)); err != nil {
 		return nil, err
 	}
 	snapshot, err := m.snapshot(ctx, project.From(ctx))
@@ -43,57 +41,33 @@ func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
 	if err != nil {
 		return nil, err
 	}
-	req, err := request.Parse(c.Request(), path, body, m.requestRules)
+	req, err := request.Parse(c.Request(), path, body, v.request)
 	if err != nil {
 		return nil, err
 	}
-	p, err := plan.Build(req, snapshot, m.planRules)
+	v.took(partParse)
+	if req.Action == ast.Describe || req.Action == ast.InspectRoot {
+		return v.describe(c, tx, req, snapshot)
+	}
+	p, err := plan.Build(req, snapshot, v.plan)
 	if err != nil {
 		return nil, err
 	}
+	v.took(partPlan)
 	if p.Action == ast.Inspect || p.Action == ast.InspectCall {
-		return respond(render.Inspect(p)), nil
+		return v.respond(render.Inspect(p)), nil
 	}
-	m.settings(&tx.Settings, p, path)
-	if caller := claims.From(ctx); caller != nil && caller.Role == "" {
-		tx.Settings.Claims = withRole(tx.Settings.Claims, tx.Settings.Role)
-	}
-	result, err := exec.Run(ctx, tx, p, exec.Options{PreRequest: m.preRequest, Rollback: m.rollsBack(p), Unprepared: !m.cfg.Prepared})
+	v.txSettings(&tx.Settings, p, path)
+	result, err := exec.Run(ctx, tx, p, exec.Options{PreRequest: v.preRequest, Rollback: v.rollsBackPlan(p), Unprepared: !v.Prepared})
 	if err != nil {
 		return nil, err
 	}
+	v.took(partTransaction)
 	answer, err := render.Answer(p, result)
 	if err != nil {
 		return nil, err
 	}
-	return respond(answer), nil
-}
-
-func respond(r *render.Response) rls.Responder {
-	return func(c echo.Context) error { return r.Write(c.Response()) }
-}
-
-// settings completes what the transaction runs as by what the request asks for.
-func (m *Module) settings(s *rls.Settings, p *plan.Plan, path string) {
-	s.Path = path
-	s.SearchPath = quoteName(p.Schema) + m.extraPath
-	s.ReadOnly = p.ReadOnly()
-	if p.Prefer.Timezone != "" {
-		s.More = append(s.More, "timezone", p.Prefer.Timezone)
-	}
-}
-
-// withRole adds to a token's claims the role that it runs as without naming one.
-func withRole(payload, role string) string {
-	members, name := strings.TrimSuffix(strings.TrimSpace(payload), "}"), strconv.Quote(role)
-	if strings.TrimSpace(members) != "{" {
-		members += ","
-	}
-	return members + `"role":` + name + "}"
-}
-
-func (m *Module) rollsBack(p *plan.Plan) bool {
-	return p.Prefer.Tx == ast.TxRollback || m.cfg.rollsBack() && p.Prefer.Tx != ast.TxCommit
+	return v.respond(answer), nil
 }
 
 // readBody reads the whole body, up to the bound: PostgreSQL takes it in one piece.

@@ -111,7 +111,7 @@ func TestReadErrors(t *testing.T) {
 	t.Parallel()
 	c := server(t, nil)
 	runAll(t, c, []scenario{
-		{line: "GET /", status: 404, body: `{"code":"PGRST126","details":null,"hint":null,"message":"Root endpoint metadata is disabled"}`},
+		{line: "POST /", send: "{}", status: 405, body: `{"code":"PGRST117","details":null,"hint":null,"message":"Unsupported HTTP method: POST"}`},
 		{line: "GET /a/b/c", status: 404, body: `{"code":"PGRST125","details":null,"hint":null,"message":"Invalid path specified in request URL"}`},
 		{line: "GET /client", status: 404, body: `{"code":"PGRST205","details":null,"hint":"Perhaps you meant the table 'public.clients'","message":"Could not find the table 'public.client' in the schema cache"}`, want: []string{"Proxy-Status: PostgREST; error=PGRST205"}},
 		{line: "GET /clients?zzzzzzzz=eq.1", status: 400, body: `{"code":"42703","details":null,"hint":null,"message":"column clients.zzzzzzzz does not exist"}`},

@@ -8,13 +8,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/jackc/pgx/v5"
+
 	"github.com/madbase/madbase/modules/rest/render"
-	"github.com/madbase/madbase/modules/rest/request"
 	"github.com/madbase/madbase/modules/rest/schema"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/module"
@@ -25,6 +26,9 @@ import (
 type Deps struct {
 	Projects *project.Directory
 	Log      *slog.Logger
+	// DropIn says that the module stands in place of PostgREST: tokens are verified
+	// with a key of its own and may name any role, and it answers to CORS itself.
+	DropIn bool
 }
 
 // Module is the REST surface.
@@ -32,57 +36,55 @@ type Module struct {
 	module.Base
 	cfg  Config
 	deps Deps
-
-	requestRules request.Rules
-	planRules    plan.Rules
-	extraPath    string
-	preRequest   schema.Name
+	// base is what holds before a database's own settings are known; baseErr says
+	// why there is none.
+	base    *surface
+	baseErr error
 
 	mu      sync.Mutex
-	caches  map[*project.Project]*schema.Cache
+	sites   map[*project.Project]*site
 	running bool
+}
+
+// site is a project as the module sees it.
+type site struct {
+	cache   *schema.Cache
+	surface atomic.Pointer[surface]
 }
 
 // New returns the module; cfg must be valid.
 func New(cfg Config, deps Deps) *Module {
-	m := &Module{cfg: cfg, deps: deps, caches: map[*project.Project]*schema.Cache{}}
-	m.requestRules = request.Rules{Schemas: cfg.Schemas, TxAllowed: cfg.txAllowed()}
-	m.planRules = plan.Rules{MaxRows: cfg.MaxRows, Aggregates: cfg.Aggregates, Explain: cfg.Explain, AliasesOnly: !cfg.LegacyTargetNames}
-	var extra strings.Builder
-	for _, s := range cfg.ExtraSearchPath {
-		extra.WriteString(", " + quoteName(s))
-	}
-	m.extraPath = extra.String()
-	m.preRequest = qualified(cfg.PreRequest)
+	cfg.AnyRole = cfg.AnyRole || deps.DropIn
+	m := &Module{cfg: cfg, deps: deps, sites: map[*project.Project]*site{}}
+	m.base, m.baseErr = newSurface(cfg, nil, deps.DropIn)
 	return m
-}
-
-// qualified reads schema.name, or a bare name.
-func qualified(text string) schema.Name {
-	if s, name, found := strings.Cut(text, "."); found {
-		return schema.Name{Schema: s, Name: name}
-	}
-	return schema.Name{Name: text}
 }
 
 // Name is "rest".
 func (m *Module) Name() string { return "rest" }
 
-// ErrorShape is PostgREST's dialect of errors.
-func (m *Module) ErrorShape() apierr.Shape { return render.Shape }
+// ErrorShape is PostgREST's dialect of errors, without details where the settings say so.
+func (m *Module) ErrorShape() apierr.Shape {
+	return func(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
+		return render.Shape(r, e, h, m.surface(project.From(r.Context())).ErrorVerbosity == verbosityMinimal)
+	}
+}
 
 // Start reads the schemas of all projects. A database that cannot be reached now
 // does not stop the start: Ready says so, and the cache goes on trying.
 func (m *Module) Start(ctx context.Context) error {
+	if m.baseErr != nil {
+		return m.baseErr
+	}
 	m.mu.Lock()
 	m.running = true
 	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.startTimeout())
 	defer cancel()
 	for _, p := range m.deps.Projects.All() {
-		cache, err := m.cache(p)
+		site, err := m.site(p)
 		if err == nil {
-			_, err = cache.Await(ctx)
+			_, err = site.cache.Await(ctx)
 		}
 		if err != nil {
 			m.deps.Log.Warn("REST starts without a schema", "project", p.Ref, "error", err)
@@ -103,9 +105,9 @@ func (m *Module) Stop(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.running = false
-	for p, cache := range m.caches {
-		cache.Close()
-		delete(m.caches, p)
+	for p, site := range m.sites {
+		site.cache.Close()
+		delete(m.sites, p)
 	}
 	return nil
 }
@@ -113,9 +115,9 @@ func (m *Module) Stop(context.Context) error {
 // Ready says for which project there is no schema yet, and why.
 func (m *Module) Ready(context.Context) error {
 	for _, p := range m.deps.Projects.All() {
-		cache, err := m.cache(p)
+		site, err := m.site(p)
 		if err == nil {
-			_, err = cache.Snapshot()
+			_, err = site.cache.Snapshot()
 		}
 		if err != nil {
 			return fmt.Errorf("schema cache of project %s: %w", p.Ref, err)
@@ -124,22 +126,55 @@ func (m *Module) Ready(context.Context) error {
 	return nil
 }
 
-// cache returns the project's cache, which begins to load when it is new. There
+// site returns the project's site, whose cache begins to load when it is new. There
 // are none before Start and after Stop.
-func (m *Module) cache(p *project.Project) (*schema.Cache, error) {
+func (m *Module) site(p *project.Project) (*site, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if cache := m.caches[p]; cache != nil {
-		return cache, nil
+	if s := m.sites[p]; s != nil {
+		return s, nil
 	}
 	if !m.running {
 		return nil, schema.ErrNotLoaded
 	}
-	cache := schema.NewCache(schema.Options{
-		Conn: p.DB.API.Config().ConnConfig, Schemas: m.cfg.Schemas, Channel: m.cfg.Channel, Log: m.deps.Log,
-	})
-	m.caches[p] = cache
-	return cache, nil
+	s := &site{}
+	s.surface.Store(m.base)
+	options := schema.Options{Conn: p.DB.API.Config().ConnConfig, Log: m.deps.Log}
+	options.Configure = func(ctx context.Context, conn *pgx.Conn) ([]string, error) { return m.configure(ctx, conn, s) }
+	if m.cfg.Listen {
+		options.Channel = m.cfg.Channel
+	}
+	s.cache = schema.NewCache(options)
+	m.sites[p] = s
+	return s, nil
+}
+
+// surface is the project's present settings.
+func (m *Module) surface(p *project.Project) *surface {
+	if s, err := m.site(p); err == nil {
+		return s.surface.Load()
+	}
+	return m.base
+}
+
+// configure reads what the database sets. Faulty settings there leave those that
+// hold as they are: an API that runs must not end by a typing error.
+func (m *Module) configure(ctx context.Context, conn *pgx.Conn, s *site) ([]string, error) {
+	found, err := schema.LoadSettings(ctx, conn, m.cfg.InDatabase, qualified(m.cfg.PreConfig))
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := m.cfg.overridden(found.Own)
+	if err == nil {
+		var next *surface
+		if next, err = newSurface(cfg, found.Roles, m.deps.DropIn); err == nil {
+			s.surface.Store(next)
+		}
+	}
+	if err != nil {
+		m.deps.Log.ErrorContext(ctx, "the database's settings for REST are faulty and not taken", "error", err)
+	}
+	return s.surface.Load().Schemas, nil
 }
 
 // firstLoad is how long a request waits for a schema that is being read for the first time.
@@ -147,16 +182,16 @@ const firstLoad = time.Second
 
 // snapshot is the project's schema. PGRST002 when there is none.
 func (m *Module) snapshot(ctx context.Context, p *project.Project) (*schema.Snapshot, error) {
-	cache, err := m.cache(p)
+	site, err := m.site(p)
 	if err != nil {
 		return nil, errNoSchema(err)
 	}
-	if s, err := cache.Snapshot(); err == nil {
+	if s, err := site.cache.Snapshot(); err == nil {
 		return s, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstLoad)
 	defer cancel()
-	s, err := cache.Await(ctx)
+	s, err := site.cache.Await(ctx)
 	if err != nil {
 		return nil, errNoSchema(err)
 	}

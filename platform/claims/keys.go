@@ -19,7 +19,7 @@ import (
 
 // Config is the key material of a project.
 type Config struct {
-	Secret      secret.String `env:"JWT_SECRET,GOTRUE_JWT_SECRET,PGRST_JWT_SECRET" doc:"HS256 secret of at least 32 characters; signs and verifies tokens, and every API key and database password that madbase makes derives from it. The embedded default generates one." group:"required"`
+	Secret      secret.String `env:"JWT_SECRET,GOTRUE_JWT_SECRET" doc:"HS256 secret of at least 32 characters; signs and verifies tokens, and every API key and database password that madbase makes derives from it. The embedded default generates one." group:"required"`
 	SigningKeys secret.String `env:"JWT_KEYS,GOTRUE_JWT_KEYS" doc:"JSON array or set of private JWKs (RS256, ES256, EdDSA); the first whose key_ops has \"sign\", or else the first, signs, and all verify. Empty: HS256 with JWT_SECRET." group:"optional"`
 	JWKS        string        `env:"JWT_JWKS" doc:"JSON set of further public JWKs whose tokens are accepted." group:"optional"`
 

@@ -35,7 +35,11 @@ type Options struct {
 	Wait time.Duration
 }
 
-func (o *Options) allowed(role string) error {
+// noRole is PostgreSQL's word for the login role itself, which no request may become.
+const noRole = "none"
+
+// Allowed says whether a request may become role; if not, as a 403 with SQLSTATE 42501.
+func (o *Options) Allowed(role string) error {
 	if o.AnyRole && role != noRole || slices.Contains(o.Roles, role) {
 		return nil
 	}
@@ -45,9 +49,6 @@ func (o *Options) allowed(role string) error {
 	}
 	return apierr.Newf(http.StatusForbidden, "42501", "permission denied to set role %q", role)
 }
-
-// noRole is PostgreSQL's word for the login role itself, which no request may become.
-const noRole = "none"
 
 // Scope makes the transactions of one request.
 type Scope struct {
@@ -89,7 +90,7 @@ func (s *Scope) Settings() Settings { return s.settings }
 
 // Tx returns a new transaction that nothing has been done in.
 func (s *Scope) Tx() *Tx {
-	return &Tx{Settings: s.settings, pool: s.pool, wait: s.options.Wait, check: s.options.allowed}
+	return &Tx{Settings: s.settings, pool: s.pool, wait: s.options.Wait, check: s.options.Allowed}
 }
 
 // ErrRollback, returned by the function of Scope.Do, undoes the transaction

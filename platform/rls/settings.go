@@ -29,8 +29,9 @@ type Settings struct {
 	ReadOnly bool
 	// Isolation is "repeatable read" or "serializable"; empty for the default.
 	Isolation string
-	// More are further variables, name and value in turn.
-	More []string
+	// More are further variables, name and value in turn. Those of Before are set
+	// with the login role's rights, before Role is taken.
+	More, Before []string
 }
 
 // requestSettings reads r and its verified caller; without a caller the role is anonymous.
@@ -107,11 +108,14 @@ func quoteJSON(s string) string {
 }
 
 // statement is the one SELECT that applies s, with its parameters. The texts are
-// few, so that each connection prepares them once. The role is set first: what
-// follows is already done with its rights alone.
+// few, so that each connection prepares them once. After Before the role comes
+// first: what follows is already done with its rights alone.
 func (s *Settings) statement(implicit bool) (sql string, args [][]byte) {
 	b := settingsBuilder{}
 	b.sql.WriteString("SELECT ")
+	for i := 0; i+1 < len(s.Before); i += 2 {
+		b.pair(s.Before[i], s.Before[i+1])
+	}
 	b.set("role", s.Role)
 	b.set("request.jwt.claims", s.Claims)
 	b.set("request.jwt.claim.sub", s.Subject)

@@ -17,6 +17,8 @@ const (
 	CallRead                  // GET, HEAD /rpc/function: in a read-only transaction
 	Inspect                   // OPTIONS /table
 	InspectCall               // OPTIONS /rpc/function
+	Describe                  // GET, HEAD /
+	InspectRoot               // OPTIONS /
 )
 
 // IsMutation reports whether the action writes to a table.

@@ -28,7 +28,7 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 		if _, err := tx.Run(ctx, how.statement(sqlgen.Invoke(how.PreRequest))); err != nil {
 			return nil, err
 		}
-	} else if !how.Rollback && !explains(p) && (p.ReadOnly() || !checked(p)) {
+	} else if !how.Rollback && tx.Settings.Isolation == "" && !explains(p) && (p.ReadOnly() || !checked(p)) {
 		run = func(ctx context.Context, s rls.Statement) (rls.Result, error) { return tx.Once(ctx, s) }
 	}
 	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))

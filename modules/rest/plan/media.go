@@ -30,6 +30,20 @@ func (b *builder) negotiate(p *Plan) error {
 	return errMediaType(b.req.Accept)
 }
 
+// NegotiateRoot picks the media type of the description of the API. PGRST107 when
+// there is none.
+func NegotiateRoot(accept []ast.MediaType) (ast.MediaType, error) {
+	for _, media := range accept {
+		switch media {
+		case ast.OpenAPI, ast.JSON:
+			return media, nil
+		case ast.Any:
+			return ast.OpenAPI, nil
+		}
+	}
+	return "", errMediaType(accept)
+}
+
 // body finds what makes a media type of the rows of read. A type of PostgREST's
 // own is always made by itself; users may say how all others are made, for one
 // table or for any. The result has no media type when nothing makes it.

@@ -16,11 +16,17 @@ type errorBody struct {
 	Message string  `json:"message"`
 }
 
+type briefBody struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
 // codeInternal is the code of what is nobody's business but the operator's.
 const codeInternal = "PGRSTX00"
 
-// Shape is the dialect that the REST surface writes errors in.
-func Shape(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
+// Shape is the dialect that the REST surface writes errors in; brief ones have
+// neither details nor hint.
+func Shape(r *http.Request, e *apierr.Error, h http.Header, brief bool) (int, any) {
 	body := bodyOf(e)
 	if body.Code == "" { // the router's own
 		switch e.Status {
@@ -33,6 +39,9 @@ func Shape(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
 		}
 	}
 	h.Set("Proxy-Status", "PostgREST; error="+body.Code)
+	if brief {
+		return e.Status, briefBody{body.Code, body.Message}
+	}
 	return e.Status, body
 }
 

@@ -261,18 +261,38 @@ func (r *Response) override(result *plan.Result) error {
 
 // Inspect answers OPTIONS: what a table or function can be asked for.
 func Inspect(p *plan.Plan) *Response {
-	allow := "OPTIONS,GET,HEAD,POST"
 	switch {
 	case p.Routine != nil && p.Routine.Volatility == schema.Volatile:
-		allow = "OPTIONS,POST"
+		return allowed("OPTIONS,POST")
 	case p.Table != nil:
-		allow = tableMethods(p.Table)
+		return allowed(tableMethods(p.Table))
 	}
+	return allowed("OPTIONS,GET,HEAD,POST")
+}
+
+// InspectRoot answers OPTIONS of the root.
+func InspectRoot() *Response { return allowed("OPTIONS,GET,HEAD") }
+
+func allowed(methods string) *Response {
 	r := &Response{Status: http.StatusOK, Header: http.Header{}}
-	r.Header.Set("Allow", allow)
+	r.Header.Set("Allow", methods)
 	r.Header.Set("Access-Control-Allow-Origin", "*")
 	r.Header.Set("Vary", "Accept, Prefer, Range")
 	r.body([]byte{})
+	return r
+}
+
+// Description answers requests for the root with a description of the API.
+func Description(req *ast.Request, media ast.MediaType, body []byte) *Response {
+	r := &Response{Status: http.StatusOK, Header: http.Header{}}
+	r.Header.Set("Content-Type", media.ContentType())
+	r.Header.Set("Vary", "Accept, Prefer, Range")
+	if req.Negotiated {
+		r.Header.Set("Content-Profile", req.Schema)
+	}
+	if !req.HeadOnly {
+		r.body(body)
+	}
 	return r
 }
 

@@ -20,12 +20,16 @@ type Rules struct {
 	Schemas []string
 	// TxAllowed lets requests choose commit or rollback.
 	TxAllowed bool
+	// Root is the function that the path / calls. Without one Describes says whether
+	// / is a description of the API or nothing.
+	Root      string
+	Describes bool
 }
 
 // Parse reads r, whose path below the mount point is path and whose whole body is body.
 func Parse(r *http.Request, path string, body []byte, rules Rules) (*ast.Request, error) {
 	req := &ast.Request{Prefer: parsePrefer(r.Header.Values("Prefer"), rules.TxAllowed)}
-	kind, name, err := resource(path)
+	kind, name, err := resource(path, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +71,18 @@ type resourceKind int
 const (
 	relation resourceKind = iota
 	routine
+	root
 )
 
-// resource reads the path: /table or /rpc/function.
-func resource(path string) (resourceKind, string, error) {
+// resource reads the path: /, /table or /rpc/function.
+func resource(path string, rules Rules) (resourceKind, string, error) {
 	path = strings.TrimPrefix(path, "/")
 	segments := strings.Split(path, "/")
 	switch {
+	case path == "" && rules.Root != "":
+		return routine, rules.Root, nil
+	case path == "" && rules.Describes:
+		return root, "", nil
 	case path == "":
 		return 0, "", apierr.New(404, "PGRST126", "Root endpoint metadata is disabled")
 	case len(segments) == 1:
@@ -85,6 +94,15 @@ func resource(path string) (resourceKind, string, error) {
 }
 
 func action(kind resourceKind, method string) (ast.Action, error) {
+	if kind == root {
+		switch method {
+		case http.MethodGet, http.MethodHead:
+			return ast.Describe, nil
+		case http.MethodOptions:
+			return ast.InspectRoot, nil
+		}
+		return 0, apierr.New(405, "PGRST117", "Unsupported HTTP method: "+method)
+	}
 	if kind == routine {
 		switch method {
 		case http.MethodGet, http.MethodHead:

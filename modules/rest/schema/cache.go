@@ -28,9 +28,11 @@ const (
 type Options struct {
 	// Conn is how to connect; the connection is the cache's own.
 	Conn *pgx.ConnConfig
-	// Schemas are the exposed ones.
-	Schemas []string
-	// Channel is what NOTIFY is sent on to have the schema read again.
+	// Configure reads what is set in the database, before each load, and returns
+	// the exposed schemas. Its error stops the load.
+	Configure func(context.Context, *pgx.Conn) (schemas []string, err error)
+	// Channel is what NOTIFY is sent on to have settings and schema read again;
+	// empty for no channel.
 	Channel string
 	Log     *slog.Logger
 }
@@ -116,8 +118,10 @@ func (c *Cache) watch(ctx context.Context, afterLoad func()) (loaded bool, err e
 		return false, fmt.Errorf("schema: connect: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it is being thrown away
-	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c.options.Channel}.Sanitize()); err != nil {
-		return false, fmt.Errorf("schema: listen: %w", err)
+	if c.options.Channel != "" {
+		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c.options.Channel}.Sanitize()); err != nil {
+			return false, fmt.Errorf("schema: listen: %w", err)
+		}
 	}
 	for {
 		if err := c.reload(ctx, conn); err != nil {
@@ -152,7 +156,11 @@ func settle(ctx context.Context, conn *pgx.Conn) error {
 
 func (c *Cache) reload(ctx context.Context, conn *pgx.Conn) error {
 	start := time.Now()
-	s, err := Load(ctx, conn, c.options.Schemas)
+	schemas, err := c.options.Configure(ctx, conn)
+	if err != nil {
+		return err
+	}
+	s, err := Load(ctx, conn, schemas)
 	if err != nil {
 		return err
 	}

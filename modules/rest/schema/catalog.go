@@ -109,7 +109,7 @@ const routinesSQL = `
 WITH ` + baseTypes + `
 SELECT json_build_object(
 	'Schema', n.nspname, 'Name', p.proname, 'Volatility', ascii(p.provolatile::text), 'Variadic', p.provariadic <> 0,
-	'SetOf', p.proretset,
+	'SetOf', p.proretset, 'Oid', p.oid::bigint, 'Settings', coalesce(to_json(p.proconfig), '[]'),
 	'Composite', r.typtype = 'c' OR coalesce(p.proargmodes::text[] && '{t,b,o}', false),
 	'Returns', json_build_object('Schema', rn.nspname, 'Name', coalesce(rc.relname, r.typname)),
 	'Params', coalesce(a.params, '[]'))

@@ -159,6 +159,9 @@ type Routine struct {
 	// Returns is the type of a row or value: a table's name where Composite.
 	Returns          Name
 	Composite, SetOf bool
+	// Settings are what the function sets while it runs, as name=value; Oid is its object id.
+	Settings []string
+	Oid      int64
 }
 
 // Param is a function's input parameter.

@@ -1,0 +1,48 @@
+package rest
+
+import (
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/modules/rest/ast"
+	"github.com/madbase/madbase/modules/rest/exec"
+	"github.com/madbase/madbase/modules/rest/openapi"
+	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/render"
+	"github.com/madbase/madbase/modules/rest/schema"
+	"github.com/madbase/madbase/platform/rls"
+)
+
+// describe answers requests for the root: with what the schema has, for the
+// caller's eyes or for all, as the settings say.
+func (v *visit) describe(c echo.Context, tx *rls.Tx, req *ast.Request, s *schema.Snapshot) (rls.Responder, error) {
+	ctx := c.Request().Context()
+	if req.Action == ast.InspectRoot {
+		return v.respond(render.InspectRoot()), nil
+	}
+	media, err := plan.NegotiateRoot(req.Accept)
+	if err != nil {
+		return nil, err
+	}
+	v.took(partPlan)
+	tx.Settings.ReadOnly = true
+	tx.Settings.SearchPath = quoteName(req.Schema) + v.extraPath
+	how := exec.Options{PreRequest: v.preRequest, Unprepared: !v.Prepared}
+	notes, err := exec.Notes(ctx, tx, req.Schema, v.OpenAPIMode == openAPIFollows, how)
+	if err != nil {
+		return nil, err
+	}
+	v.took(partTransaction)
+	in := openapi.Input{Notes: notes, Server: v.server, Secured: v.OpenAPISecurity}
+	if in.Server == (openapi.Server{}) {
+		in.Server = openapi.Addressed(c.Request().Host, strings.TrimSuffix(c.Request().URL.Path, mountedPath(c)))
+	}
+	in.Tables, in.Routines = s.Noted(req.Schema, notes)
+	in.Foreign = func(of schema.Name) []*schema.Relation { return s.Relations(of, of.Schema) }
+	body, err := openapi.Describe(in)
+	if err != nil {
+		return nil, err
+	}
+	return v.respond(render.Description(req, media, body)), nil
+}
