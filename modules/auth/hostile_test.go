@@ -33,3 +33,28 @@ func TestTextThatCannotBeStored(t *testing.T) {
 		}
 	}
 }
+
+// Whoever signs up says nothing about their rights: neither beside nor in their metadata.
+func TestSignUpGrantsNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, config())
+	body := `{"email":"a@example.com","password":"secret1","role":"service_role","aud":"admins","app_metadata":{"admin":true},"is_super_admin":true,
+		"data":{"role":"service_role","app_metadata":{"admin":true},"sub":"00000000-0000-0000-0000-000000000001"}}`
+	a := s.call("POST", "/signup", "", body).want(200, "")
+	user := a.at("user").(map[string]any)
+	equal(t, "role and aud", []any{user["role"], user["aud"]}, []any{"authenticated", "authenticated"})
+	equal(t, "app_metadata", user["app_metadata"], map[string]any{"provider": "email", "providers": []any{"email"}})
+	equal(t, "sub", a.at("user", "user_metadata", "sub"), user["id"])
+	caller, err := s.f.Project.Keys.Verify(a.str("access_token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "claims", []any{caller.Role, caller.Subject, caller.Payload["app_metadata"]}, []any{"authenticated", user["id"], user["app_metadata"]})
+	s.call("GET", "/admin/users", a.str("access_token"), nil).want(403, "not_admin")
+	s.call("PUT", "/user", a.str("access_token"), `{"role":"service_role","data":{"role":"service_role"}}`).want(200, "")
+	var role string
+	if err := s.f.Owner.QueryRow(t.Context(), `SELECT role FROM auth.users`).Scan(&role); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "stored role", role, "authenticated")
+}
