@@ -35,8 +35,9 @@ type building struct {
 
 func (*building) Helper() {}
 
-func (*building) Fatalf(format string, args ...any) {
+func (b *building) Fatalf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
+	b.cleanup()
 	os.Exit(1)
 }
 

@@ -126,7 +126,9 @@ func (c *Cluster) serverArgs() []string {
 	}
 	if c.ephemeral {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off",
-			"max_connections=200", "shared_buffers=64MB", "checkpoint_timeout=30min")
+			"max_connections=200", "shared_buffers=64MB", "checkpoint_timeout=30min",
+			// Below the folder, and gone with it however the server ends.
+			"dynamic_shared_memory_type=mmap")
 	}
 	args := []string{"-D", c.place.pgdata()}
 	for _, s := range settings {
