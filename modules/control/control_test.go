@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -224,6 +225,12 @@ func TestLoginRateLimit(t *testing.T) {
 	}
 	if status, _, _ := p.call(t, http.MethodGet, "/projects", "", append(from("203.0.113.1"), bearer(password)...)...); status != 429 {
 		t.Errorf("by bearer: %d", status)
+	}
+	for i := range 6 { // the addresses of one IPv6 subscriber count as one
+		want := map[bool]int{true: 401, false: 429}[i < 5]
+		if status, _, _ := p.call(t, http.MethodPost, "/login", `{"password":"guess"}`, from(fmt.Sprintf("2001:db8::%d", i+1))...); status != want {
+			t.Errorf("guess %d: %d", i+1, status)
+		}
 	}
 	for range 20 { // another address; the right password is not counted again
 		if status, _, _ := p.call(t, http.MethodGet, "/projects", "", append(from("203.0.113.2"), bearer(password)...)...); status != 200 {
