@@ -20,6 +20,7 @@ const (
 var (
 	ErrMalformed   = errors.New("claims: token is not a compact JWS")
 	ErrAlgorithm   = errors.New("claims: algorithm is not that of any key")
+	ErrUnsecured   = fmt.Errorf("%w: the token is not signed", ErrAlgorithm)
 	ErrNoKey       = errors.New("claims: no key has the token's kid")
 	ErrSignature   = errors.New("claims: signature does not verify")
 	ErrClaims      = errors.New("claims: payload is not a JSON object of valid claims")

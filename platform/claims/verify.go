@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
@@ -98,6 +99,9 @@ func (k *Keys) checkSignature(token string) ([]byte, error) {
 	header := message.Signatures()[0].ProtectedHeaders()
 	if len(header.Critical()) > 0 {
 		return nil, fmt.Errorf("%w: critical header extensions", ErrMalformed)
+	}
+	if header.Algorithm() == jwa.NoSignature {
+		return nil, ErrUnsecured
 	}
 	failure := ErrAlgorithm
 	for _, key := range k.verifying {

@@ -94,7 +94,7 @@ func routinePath(r *schema.Routine, comment string) object {
 	}
 	query := make([]object, len(r.Params))
 	for i, p := range r.Params {
-		query[i] = argument(p)
+		query[i] = argument(p, argumentType(r, p))
 	}
 	return object{{"get", operation(list(query))}, {"post", post}}
 }
@@ -104,7 +104,7 @@ func argumentsSchema(r *schema.Routine, comment string) object {
 	var properties object
 	var required []string
 	for _, p := range r.Params {
-		properties = append(properties, member{p.Name, typed(p.Type)})
+		properties = append(properties, member{p.Name, typed(argumentType(r, p))})
 		if p.Required {
 			required = append(required, p.Name)
 		}
@@ -116,20 +116,25 @@ func argumentsSchema(r *schema.Routine, comment string) object {
 	return o
 }
 
+// argumentType is a parameter's type, without its schema where that is the function's.
+func argumentType(r *schema.Routine, p schema.Param) string {
+	return strings.TrimPrefix(p.Type, r.Name.Schema+".")
+}
+
 // argument describes a parameter in the query of a call. One of several values is
 // repeated; an array is written as PostgreSQL does.
-func argument(p schema.Param) object {
+func argument(p schema.Param, typ string) object {
 	o := object{{"name", p.Name}, {"in", "query"}, {"required", p.Required}}
-	element, isArray := strings.CutSuffix(p.Type, "[]")
+	element, isArray := strings.CutSuffix(typ, "[]")
 	if p.Variadic {
 		items := object{{"type", text(swaggerType(element))}, {"format", text(swaggerFormat(element))}}
 		return append(o, member{"type", "array"}, member{"collectionFormat", "multi"}, member{"items", items})
 	}
-	typ := swaggerType(p.Type)
-	if isArray || typ == "" {
-		typ = "string"
+	kind := swaggerType(typ)
+	if isArray || kind == "" {
+		kind = "string"
 	}
-	return append(o, member{"type", typ}, member{"format", swaggerFormat(p.Type)})
+	return append(o, member{"type", kind}, member{"format", swaggerFormat(typ)})
 }
 
 // parameters are those that operations refer to.
