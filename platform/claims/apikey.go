@@ -19,6 +19,12 @@ type APIKeys struct {
 	Publishable, Secret secret.String
 }
 
+// What opaque keys begin with; all else is taken for a JSON Web Token.
+const (
+	publishablePrefix = "sb_publishable_"
+	secretPrefix      = "sb_secret_"
+)
+
 // Derived keys name these times, so that every process of a cluster derives the same ones.
 const (
 	keysIssued  = 1735689600 // 2025-01-01
@@ -37,7 +43,7 @@ func newAPIKeys(cfg Config, hmac jwk.Key) (APIKeys, error) {
 		}
 		*into = secret.String(token)
 	}
-	for prefix, into := range map[string]*secret.String{"sb_publishable_": &keys.Publishable, "sb_secret_": &keys.Secret} {
+	for prefix, into := range map[string]*secret.String{publishablePrefix: &keys.Publishable, secretPrefix: &keys.Secret} {
 		if *into == "" {
 			*into = secret.String(prefix + base62(cfg.Secret.Derive("api-key/"+prefix, 32).Reveal()))
 		}

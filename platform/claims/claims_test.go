@@ -236,11 +236,32 @@ func TestKeysAreDerivedAlike(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	err := claims.Config{Secret: "short", SigningKeys: "{", JWKS: `[{"kty":"oct","k":"AA","alg":"ES256"}]`}.Validate()
-	for _, name := range []string{"JWT_SECRET", "JWT_KEYS", "JWT_JWKS"} {
+	err := claims.Config{Secret: "short", PublishableKey: "sb_secret_x", SecretKey: "x", SigningKeys: "{", JWKS: `[{"kty":"oct","k":"AA","alg":"ES256"}]`}.Validate()
+	for _, name := range []string{"JWT_SECRET", "JWT_KEYS", "JWT_JWKS", "PUBLISHABLE_KEY", "SECRET_KEY"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}
+	}
+}
+
+// Keys that were swapped would give what is public all rights.
+func TestGivenAPIKeysAreChecked(t *testing.T) {
+	t.Parallel()
+	api := newKeys(t, claims.Config{}).API()
+	foreign := newKeys(t, claims.Config{Secret: "another-secret-of-more-than-thirty-two-chars"}).API()
+	for want, cfg := range map[string]claims.Config{
+		"ANON_KEY must be":          {AnonKey: api.Service},
+		"SERVICE_ROLE_KEY must be":  {ServiceKey: api.Anon},
+		"ANON_KEY is not valid":     {AnonKey: foreign.Anon},
+		"SERVICE_ROLE_KEY is not v": {ServiceKey: "x"},
+	} {
+		cfg.Secret = testSecret
+		if _, err := claims.NewKeys(cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if got := newKeys(t, claims.Config{AnonKey: api.Anon, ServiceKey: api.Service}).API(); got != api {
+		t.Error("right keys are not taken")
 	}
 }
 

@@ -44,6 +44,12 @@ func (c Config) Validate() error {
 	if _, err := parseSet(c.JWKS); err != nil {
 		errs = append(errs, errors.New("JWT_JWKS must be a JSON array or set of JWKs, each with a known alg"))
 	}
+	if c.PublishableKey != "" && !strings.HasPrefix(c.PublishableKey.Reveal(), publishablePrefix) {
+		errs = append(errs, errors.New("PUBLISHABLE_KEY must begin with "+publishablePrefix))
+	}
+	if c.SecretKey != "" && !strings.HasPrefix(c.SecretKey.Reveal(), secretPrefix) {
+		errs = append(errs, errors.New("SECRET_KEY must begin with "+secretPrefix))
+	}
 	return errors.Join(errs...)
 }
 
@@ -83,8 +89,29 @@ func NewKeys(cfg Config) (*Keys, error) {
 	if err := k.verifyWith(append(append([]jwk.Key{hmac}, private...), others...)); err != nil {
 		return nil, err
 	}
-	k.api, err = newAPIKeys(cfg, hmac)
-	return k, err
+	if k.api, err = newAPIKeys(cfg, hmac); err != nil {
+		return nil, err
+	}
+	return k, k.checkGiven(cfg)
+}
+
+// checkGiven refuses API keys that would be of no use, or of the other's.
+func (k *Keys) checkGiven(cfg Config) error {
+	var errs []error
+	for _, given := range []struct {
+		name, role string
+		key        secret.String
+	}{{"ANON_KEY", RoleAnon, cfg.AnonKey}, {"SERVICE_ROLE_KEY", RoleService, cfg.ServiceKey}} {
+		if given.key == "" {
+			continue
+		}
+		if c, err := k.Verify(given.key.Reveal()); err != nil {
+			errs = append(errs, fmt.Errorf("%s is not valid under JWT_SECRET: %w", given.name, err))
+		} else if c.Role != given.role {
+			errs = append(errs, fmt.Errorf("%s must be a token of role %s", given.name, given.role))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // NewVerifier returns Keys that only verify tokens: they sign none and know no API
