@@ -3,12 +3,17 @@ package storage
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/rls"
 )
 
 func TestParseSize(t *testing.T) {
@@ -132,4 +137,24 @@ func FuzzRobots(f *testing.F) {
 			t.Fatalf("%q could break a header", text)
 		}
 	})
+}
+
+// Bytes are deleted only where no row can name them: a server that goes away during a commit may have done it.
+func TestNotCommitted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"a refused statement":         {&pgconn.PgError{Code: "42501", SeverityUnlocalized: "ERROR"}, true},
+		"no connection":               {&pgconn.ConnectError{}, true},
+		"no free connection":          {rls.ErrBusy, true},
+		"a row that a trigger denied": {store.ErrNotFound, true},
+		"a server shut down":          {&pgconn.PgError{Code: "57P01", SeverityUnlocalized: "FATAL"}, false},
+		"a lost connection":           {io.ErrUnexpectedEOF, false},
+	} {
+		if got := notCommitted(fmt.Errorf("store: %w", c.err)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
