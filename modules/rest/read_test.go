@@ -1,6 +1,11 @@
 package rest_test
 
-import "testing"
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"testing"
+)
 
 func TestRead(t *testing.T) {
 	t.Parallel()
@@ -131,4 +136,26 @@ func TestReadErrors(t *testing.T) {
 		{line: "OPTIONS /rpc/hello", status: 200, want: []string{"Allow: OPTIONS,GET,HEAD,POST"}},
 		{line: "OPTIONS /rpc/nothing", status: 200, want: []string{"Allow: OPTIONS,POST"}},
 	})
+}
+
+// A large result goes through a file, and reaches the caller as a small one would.
+func TestLargeResult(t *testing.T) {
+	t.Parallel()
+	const rows, size = 9, 1 << 20
+	c := serverWith(t, fmt.Sprintf("CREATE TABLE large AS SELECT i AS id, repeat('x', %d) AS text FROM generate_series(1, %d) i", size, rows), nil)
+	got := c.do(t, "GET /large?order=id", "", "Prefer: count=exact")
+	if got.status != 200 || got.header.Get("Content-Range") != "0-8/9" || got.header.Get("Content-Length") != strconv.Itoa(len(got.body)) {
+		t.Errorf("got %d, %v, %d bytes", got.status, got.header, len(got.body))
+	}
+	var list []struct {
+		ID   int
+		Text string
+	}
+	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list) != rows || list[rows-1].ID != rows || len(list[rows-1].Text) != size {
+		t.Errorf("got %d rows, error %v", len(list), err)
+	}
+	got = c.do(t, "GET /large", "", "Accept: application/vnd.pgrst.object+json")
+	if got.status != 406 {
+		t.Errorf("a single object of several rows: got %d", got.status)
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/madbase/madbase/platform/aside"
 	"github.com/madbase/madbase/platform/db"
 )
 
@@ -21,13 +22,21 @@ type Statement struct {
 	Formats []int16
 	// Fresh statements are not kept prepared: for texts that hardly recur.
 	Fresh bool
+	// Aside has a large value put aside, in a file rather than in memory.
+	Aside bool
 }
 
 // Result is what a Statement returned: its rows, in text format unless others were asked for, and its command tag.
 type Result struct {
 	Rows [][][]byte
 	Tag  pgconn.CommandTag
+	// Aside is the large value that was put aside, to be closed by the caller; nil
+	// when there was none. In Rows it is empty.
+	Aside *aside.File
 }
+
+// asideAbove is the size in bytes from which on a value is large.
+const asideAbove = 4 << 20
 
 // pipeline sends steps in one round trip. Before the final Sync they are one
 // implicit transaction, unless a step opens an explicit one.
@@ -63,11 +72,25 @@ func (p *pipeline) add(role string, s Statement) {
 func (p *pipeline) run(ctx context.Context) (result Result, err error) {
 	ctx, end := db.StartSpan(ctx, p.steps[len(p.steps)-1].SQL) // pgx's own tracer does not see pipelines
 	defer func() { end(err) }()
+	large := p.large()
 	result, err = p.send(ctx)
+	if result.Aside = large.Disarm(); err != nil {
+		result.Aside.Close()
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == queryCanceled && ctx.Err() != nil {
 		err = fmt.Errorf("canceled by the caller: %w", context.Cause(ctx)) // not by a timeout of the database
 	}
 	return result, err
+}
+
+// large is what puts large values aside, armed when the last statement wants that.
+func (p *pipeline) large() *aside.Reader {
+	if !p.steps[len(p.steps)-1].Aside {
+		return nil
+	}
+	r := aside.On(p.conn)
+	r.Arm(asideAbove)
+	return r
 }
 
 const (

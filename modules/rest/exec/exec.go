@@ -37,8 +37,10 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 	}
 	result, err := decode(p, answer.Rows)
 	if err != nil {
+		answer.Aside.Close()
 		return nil, err
 	}
+	result.Aside = answer.Aside
 	if how.Rollback {
 		if err := discard(ctx, tx); err != nil {
 			return nil, err
@@ -61,7 +63,7 @@ type Options struct {
 }
 
 func (o Options) statement(s sqlgen.Statement) rls.Statement {
-	return rls.Statement{SQL: s.SQL, Args: s.Args, Formats: s.Formats, Fresh: o.Unprepared}
+	return rls.Statement{SQL: s.SQL, Args: s.Args, Formats: s.Formats, Aside: true, Fresh: o.Unprepared}
 }
 
 // explains reports whether the total is, or may be, the planner's estimate.

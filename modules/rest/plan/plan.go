@@ -7,6 +7,7 @@ package plan
 import (
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/schema"
+	"github.com/madbase/madbase/platform/aside"
 )
 
 // Rules are the settings that decide how requests are planned.
@@ -83,6 +84,8 @@ type Result struct {
 	// Rows is the number of rows in the answer, or that were written.
 	Rows int64
 	Body []byte
+	// Aside is the body, where that is too large for memory; nil where it is not.
+	Aside *aside.File
 	// Location is the primary key of the only row inserted, in filters.
 	Location []ast.Param
 	// Headers and Status are the variables response.headers and response.status; nil when not set.

@@ -14,6 +14,7 @@ import (
 	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/schema"
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/aside"
 )
 
 // Response is an answer that is ready to be written.
@@ -22,6 +23,8 @@ type Response struct {
 	Header http.Header
 	// Body may be nil; then there is no Content-Length either, unless Header has one.
 	Body []byte
+	// Aside is the body in place of Body; nil where it is not needed. Write closes it.
+	Aside *aside.File
 }
 
 // Write writes the answer.
@@ -30,6 +33,11 @@ func (r *Response) Write(w http.ResponseWriter) error {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(r.Status)
+	if r.Aside != nil {
+		defer r.Aside.Close()
+		_, err := r.Aside.WriteTo(w)
+		return err
+	}
 	if _, err := w.Write(r.Body); err != nil && r.Body != nil {
 		return fmt.Errorf("render: write answer: %w", err)
 	}
@@ -43,7 +51,7 @@ func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
 	if p.Explain != nil {
 		r.Status = http.StatusOK
 		r.typed(p)
-		r.body(result.Body)
+		r.result(result)
 		r.Header.Set("Vary", "Accept, Prefer, Range")
 		return r, nil
 	}
@@ -80,13 +88,13 @@ func (r *Response) rows(p *plan.Plan, result *plan.Result) {
 		return
 	}
 	r.Status = rangeStatus(p.Range.Lower, result.Rows, result.Total)
-	body := result.Body
-	if r.Status == http.StatusRequestedRangeNotSatisfiable {
-		body = outOfBounds(p.Range.Lower, *result.Total)
-	}
 	r.typed(p)
-	if !p.HeadOnly {
-		r.body(body)
+	switch {
+	case p.HeadOnly:
+	case r.Status == http.StatusRequestedRangeNotSatisfiable:
+		r.body(outOfBounds(p.Range.Lower, *result.Total))
+	default:
+		r.result(result)
 	}
 }
 
@@ -102,7 +110,7 @@ func (r *Response) inserted(p *plan.Plan, result *plan.Result) {
 	r.Header.Set("Content-Range", contentRange(1, 0, counted(p, result)))
 	if p.Prefer.Return == ast.ReturnRepresentation {
 		r.typed(p)
-		r.body(result.Body)
+		r.result(result)
 		return
 	}
 	r.body([]byte{})
@@ -125,6 +133,15 @@ func (r *Response) written(p *plan.Plan, result *plan.Result) {
 		r.Status = http.StatusCreated
 	}
 	r.typed(p)
+	r.result(result)
+}
+
+// result is the body that PostgreSQL made.
+func (r *Response) result(result *plan.Result) {
+	if r.Aside = result.Aside; r.Aside != nil {
+		r.Header.Set("Content-Length", strconv.FormatInt(r.Aside.Size(), 10))
+		return
+	}
 	r.body(result.Body)
 }
 
