@@ -85,6 +85,13 @@ func (c *Cluster) socketDir() (string, error) {
 	return dir, nil
 }
 
+// dropSocketDir removes a socket folder outside the state folder, where nobody else would.
+func (c *Cluster) dropSocketDir() {
+	if filepath.Dir(c.addr.dir) != c.place.state {
+		_ = os.Remove(c.addr.dir) // stays when it is not empty
+	}
+}
+
 // url is the owner's connection URL.
 func (c *Cluster) url() string {
 	u := url.URL{Scheme: "postgresql", User: url.UserPassword(Role, c.password), Path: "/" + Database}

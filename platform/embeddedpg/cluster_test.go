@@ -98,7 +98,7 @@ func TestBusyPortLeavesTheSocket(t *testing.T) {
 	}
 }
 
-// A state folder that is too deep for a socket's path gets its socket elsewhere.
+// A state folder that is too deep for a socket's path gets its socket elsewhere, until the stop.
 func TestDeepFolder(t *testing.T) {
 	t.Parallel()
 	c, _ := newCluster(t, anyPort, filepath.Join(dataDir(t), strings.Repeat("deep/", 20)))
@@ -106,7 +106,12 @@ func TestDeepFolder(t *testing.T) {
 	if strings.HasPrefix(c.SocketDir(), c.StateDir()) {
 		t.Errorf("socket in %s", c.SocketDir())
 	}
-	t.Cleanup(func() { os.RemoveAll(c.SocketDir()) })
+	if err := c.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(c.SocketDir()); !os.IsNotExist(err) {
+		t.Errorf("the socket's folder is left: %v", err)
+	}
 }
 
 // Data of another version, and files that are no cluster, stay as they are.

@@ -214,6 +214,7 @@ const (
 func (c *Cluster) supervise(pm *postmaster) {
 	defer close(c.done)
 	defer c.lock.release()
+	defer c.dropSocketDir()
 	deaths, pause, born := 0, min(firstPause, c.longestPause), time.Now()
 	for {
 		select {
