@@ -3,6 +3,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -31,6 +32,9 @@ type PoolConfig struct {
 	Name string
 	// MaxConns bounds the pool; 0 takes pgx's default (4 or the number of cores).
 	MaxConns int
+	// MaxLifetime and MaxIdle bound how long a connection lives and may be unused;
+	// 0 is 30 and 5 minutes.
+	MaxLifetime, MaxIdle time.Duration
 	// Tracer sees every statement when set.
 	Tracer pgx.QueryTracer
 }
@@ -46,9 +50,9 @@ func Open(ctx context.Context, cfg PoolConfig) (*pgxpool.Pool, error) {
 	if cfg.MaxConns > 0 {
 		pc.MaxConns = int32(cfg.MaxConns)
 	}
-	pc.MaxConnIdleTime = 5 * time.Minute
-	pc.MaxConnLifetime = 30 * time.Minute
-	pc.MaxConnLifetimeJitter = 5 * time.Minute
+	pc.MaxConnIdleTime = cmp.Or(cfg.MaxIdle, 5*time.Minute)
+	pc.MaxConnLifetime = cmp.Or(cfg.MaxLifetime, 30*time.Minute)
+	pc.MaxConnLifetimeJitter = pc.MaxConnLifetime / 6 // so that they do not end all at once
 	cc := pc.ConnConfig
 	cc.Tracer = cfg.Tracer
 	if cc.ConnectTimeout == 0 {

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/madbase/madbase/platform/db"
 )
 
 // Line is one schema's ordered migrations: files named 0001_what.sql.
@@ -92,12 +94,14 @@ func (l Line) apply(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error
 }
 
 func (l Line) applyFile(ctx context.Context, conn *pgx.Conn, f file) error {
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, f.sql); err != nil {
+	err := db.Retry(ctx, func() error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, f.sql); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "INSERT INTO madbase.migrations (line, version, checksum) VALUES ($1, $2, $3)", l.Name, f.version, f.checksum)
 			return err
-		}
-		_, err := tx.Exec(ctx, "INSERT INTO madbase.migrations (line, version, checksum) VALUES ($1, $2, $3)", l.Name, f.version, f.checksum)
-		return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("migrate: %s/%s: %w", l.Name, f.version, err)

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -29,21 +30,42 @@ func password(jwtSecret secret.String, role string) string {
 	return jwtSecret.Derive("database-login/"+role, 24).Reveal()
 }
 
-// Provision gives the login roles their derived passwords. It sends SCRAM
-// verifiers, so that no password reaches the server's log. Run it under the
-// migrations' lock.
+// Provision gives the login roles their derived passwords, unless they have
+// them. Roles belong to the whole server: two databases of one server need one
+// JWT_SECRET. Run it under the migrations' lock.
 func Provision(ctx context.Context, conn *pgx.Conn, jwtSecret secret.String) error {
 	for _, role := range []string{RoleAPI, RoleAuth, RoleStorage} {
-		verifier, err := scramVerifier(password(jwtSecret, role))
-		if err != nil {
-			return fmt.Errorf("project: password of %s: %w", role, err)
+		if canLogIn(ctx, conn, role, password(jwtSecret, role)) {
+			continue
 		}
-		// ALTER ROLE takes no parameters; a verifier holds base64, '$' and ':' only.
-		if _, err := conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{role}.Sanitize()+" PASSWORD '"+verifier+"'"); err != nil {
+		err := db.Retry(ctx, func() error { return setPassword(ctx, conn, role, password(jwtSecret, role)) })
+		if err != nil {
 			return fmt.Errorf("project: password of %s: %w", role, err)
 		}
 	}
 	return nil
+}
+
+func canLogIn(ctx context.Context, owner *pgx.Conn, role, password string) bool {
+	cfg := owner.Config()
+	cfg.User, cfg.Password = role, password
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close(ctx) // what it was for is known
+	return true
+}
+
+// setPassword sends a SCRAM verifier, so that no password reaches the server's log.
+func setPassword(ctx context.Context, conn *pgx.Conn, role, password string) error {
+	verifier, err := scramVerifier(password)
+	if err != nil {
+		return err
+	}
+	// ALTER ROLE takes no parameters; a verifier holds base64, '$' and ':' only.
+	_, err = conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{role}.Sanitize()+" PASSWORD '"+verifier+"'")
+	return err
 }
 
 // scramVerifier is the form in which PostgreSQL stores a SCRAM-SHA-256 password
@@ -66,11 +88,19 @@ func scramVerifier(password string) (string, error) {
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, b64(salt), b64(stored[:]), b64(mac("Server Key"))), nil
 }
 
-// PoolSizes bounds the connections of each pool; 0 leaves pgx's default.
+// PoolSizes bounds the connections of each pool, in number and in age; 0 leaves the default.
 type PoolSizes struct {
 	API     int `env:"MADBASE_DB_POOL,PGRST_DB_POOL" default:"20" doc:"Connections of one process for API requests." group:"optional"`
 	Auth    int `env:"MADBASE_DB_AUTH_POOL,GOTRUE_DB_MAX_POOL_SIZE" default:"10" doc:"Connections of one process for auth." group:"optional"`
 	Storage int `env:"MADBASE_DB_STORAGE_POOL" default:"10" doc:"Connections of one process for storage's own bookkeeping." group:"optional"`
+
+	Lifetime time.Duration `env:"MADBASE_DB_POOL_MAX_LIFETIME,PGRST_DB_POOL_MAX_LIFETIME" default:"30m" doc:"Age at which a pool's connection is replaced." group:"optional"`
+	Idle     time.Duration `env:"MADBASE_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_TIMEOUT" default:"5m" doc:"How long a pool keeps a connection that nobody uses." group:"optional"`
+}
+
+// config is the pool of one name and size with the bounds that hold for all.
+func (s PoolSizes) config(name, url string, size int, tracer pgx.QueryTracer) db.PoolConfig {
+	return db.PoolConfig{URL: url, Name: name, MaxConns: size, MaxLifetime: s.Lifetime, MaxIdle: s.Idle, Tracer: tracer}
 }
 
 // OpenDatabases opens the pools of a provisioned database, each under its own
@@ -88,7 +118,7 @@ func OpenDatabases(ctx context.Context, ownerURL string, jwtSecret secret.String
 	} {
 		url, err := db.WithLogin(ownerURL, pool.role, password(jwtSecret, pool.role))
 		if err == nil {
-			*pool.into, err = db.Open(ctx, db.PoolConfig{URL: url, Name: pool.name, MaxConns: pool.size, Tracer: tracer})
+			*pool.into, err = db.Open(ctx, sizes.config(pool.name, url, pool.size, tracer))
 		}
 		if err != nil {
 			d.Close()
@@ -98,10 +128,10 @@ func OpenDatabases(ctx context.Context, ownerURL string, jwtSecret secret.String
 	return d, nil
 }
 
-// OpenForeign opens one pool with url's own login for all uses: a database that
+// OpenForeign opens one pool, of the API's size, with url's own login for all uses: a database that
 // madbase does not manage, as for a drop-in PostgREST or GoTrue.
-func OpenForeign(ctx context.Context, url string, size int, tracer pgx.QueryTracer) (Databases, error) {
-	pool, err := db.Open(ctx, db.PoolConfig{URL: url, Name: "api", MaxConns: size, Tracer: tracer})
+func OpenForeign(ctx context.Context, url string, sizes PoolSizes, tracer pgx.QueryTracer) (Databases, error) {
+	pool, err := db.Open(ctx, sizes.config("api", url, sizes.API, tracer))
 	if err != nil {
 		return Databases{}, fmt.Errorf("project: %w", err)
 	}
