@@ -67,7 +67,8 @@ const referenceIntro = `# Configuration
 <!-- Written by "go tool task docs" from the settings' own declarations. Do not edit. -->
 
 Settings come from, each overriding the one before: defaults, the file ` + "`.env`" + ` in the
-working directory, the environment, flags. An empty variable counts as not set.
+working directory, the environment, flags. An empty variable counts as not set,
+except where the setting says what nothing means.
 All faults are named at once, and madbase does not start with one: an unknown
 variable that begins with ` + "`MADBASE_`, `PGRST_` or `GOTRUE_`" + `, anything unknown in ` + "`.env`" + `,
 a value of the wrong type, two names of one setting that disagree.

@@ -157,7 +157,7 @@ func (f *foundation) openProject(ctx context.Context) (err error) {
 	}
 	var databases project.Databases
 	if f.cfg.Server.DropIn {
-		databases, err = project.OpenForeign(ctx, f.ownerURL, f.cfg.Pools.API, f.telemetry.SQL())
+		databases, err = project.OpenForeign(ctx, f.ownerURL, f.cfg.Pools, f.telemetry.SQL())
 	} else {
 		databases, err = project.OpenDatabases(ctx, f.ownerURL, f.cfg.Claims.Secret, f.cfg.Pools, f.telemetry.SQL())
 	}

@@ -119,8 +119,10 @@ func (v *visit) become(t *rls.Settings, caller *claims.Caller) error {
 		return err
 	}
 	v.authenticated = role != v.AnonRole
+	was := t.Role
 	t.Role = role
 	switch {
+	case caller == nil && role == was: // the settings name it already
 	case caller == nil:
 		t.Claims = withRole("{}", role)
 	case !named && caller.Role == "":

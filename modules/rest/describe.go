@@ -21,8 +21,7 @@ func (v *visit) describe(c echo.Context, tx *rls.Tx, req *ast.Request, s *schema
 	if req.Action == ast.InspectRoot {
 		return v.respond(render.InspectRoot()), nil
 	}
-	media, err := plan.NegotiateRoot(req.Accept)
-	if err != nil {
+	if err := plan.NegotiateRoot(req.Accept); err != nil {
 		return nil, err
 	}
 	v.took(partPlan)
@@ -44,5 +43,5 @@ func (v *visit) describe(c echo.Context, tx *rls.Tx, req *ast.Request, s *schema
 	if err != nil {
 		return nil, err
 	}
-	return v.respond(render.Description(req, media, body)), nil
+	return v.respond(render.Description(req, body)), nil
 }

@@ -194,10 +194,13 @@ func TestRoot(t *testing.T) {
 	})
 	off := server(t, func(cfg *rest.Config) { cfg.OpenAPIMode = "disabled" })
 	runAll(t, off, []scenario{{line: "GET /", status: 404, body: `{"code":"PGRST126","details":null,"hint":null,"message":"Root endpoint metadata is disabled"}`}})
-	own := serverWith(t, fixture+`CREATE FUNCTION home() RETURNS json LANGUAGE sql AS $$ SELECT '{"hello":1}'::json $$;`, func(cfg *rest.Config) {
-		cfg.RootSpec, cfg.OpenAPIMode = "home", "ignore-privileges"
-	})
-	if got := own.do(t, "POST /", ""); got.status != http.StatusOK || got.body != `{"hello":1}` {
-		t.Errorf("the root's function: %d %s", got.status, got.body)
+	own := serverWith(t, fixture+`CREATE DOMAIN "application/openapi+json" AS json;
+		CREATE FUNCTION home() RETURNS "application/openapi+json" LANGUAGE sql STABLE AS $$ SELECT '{"hello":1}'::json $$;`,
+		func(cfg *rest.Config) { cfg.RootSpec = "home" })
+	for _, media := range []string{"application/json", "application/openapi+json"} {
+		got := own.do(t, "GET /", "", "Accept: "+media)
+		if got.status != http.StatusOK || got.body != `{"hello":1}` || got.header.Get("Content-Type") != media+"; charset=utf-8" {
+			t.Errorf("the root's function: %d %v %s", got.status, got.header, got.body)
+		}
 	}
 }

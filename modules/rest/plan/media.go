@@ -30,18 +30,15 @@ func (b *builder) negotiate(p *Plan) error {
 	return errMediaType(b.req.Accept)
 }
 
-// NegotiateRoot picks the media type of the description of the API. PGRST107 when
-// there is none.
-func NegotiateRoot(accept []ast.MediaType) (ast.MediaType, error) {
+// NegotiateRoot says whether the description of the API, which is OpenAPI, is
+// accepted, be it as JSON. PGRST107 when it is not.
+func NegotiateRoot(accept []ast.MediaType) error {
 	for _, media := range accept {
-		switch media {
-		case ast.OpenAPI, ast.JSON:
-			return media, nil
-		case ast.Any:
-			return ast.OpenAPI, nil
+		if media == ast.OpenAPI || media == ast.JSON || media == ast.Any {
+			return nil
 		}
 	}
-	return "", errMediaType(accept)
+	return errMediaType(accept)
 }
 
 // body finds what makes a media type of the rows of read. A type of PostgREST's

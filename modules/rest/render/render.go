@@ -300,9 +300,9 @@ func allowed(methods string) *Response {
 }
 
 // Description answers requests for the root with a description of the API.
-func Description(req *ast.Request, media ast.MediaType, body []byte) *Response {
+func Description(req *ast.Request, body []byte) *Response {
 	r := &Response{Status: http.StatusOK, Header: http.Header{}}
-	r.Header.Set("Content-Type", media.ContentType())
+	r.Header.Set("Content-Type", ast.OpenAPI.ContentType())
 	r.Header.Set("Vary", "Accept, Prefer, Range")
 	if req.Negotiated {
 		r.Header.Set("Content-Profile", req.Schema)
