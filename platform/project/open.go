@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"time"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
