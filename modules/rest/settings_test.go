@@ -91,6 +91,30 @@ func TestFunctionSettingsHoldForTheTransaction(t *testing.T) {
 	})
 }
 
+func TestRoleSettingsHoldForTheTransaction(t *testing.T) {
+	t.Parallel()
+	c := replace(t, nil)
+	config := c.project.DB.API.Config().ConnConfig
+	role := "slow_" + config.Database // roles belong to the whole server
+	name := pgx.Identifier{role}.Sanitize()
+	c.project.Exec(t, "CREATE ROLE "+name+"; GRANT "+name+" TO "+pgx.Identifier{config.User}.Sanitize()+`;
+		ALTER ROLE `+name+` SET statement_timeout = '20ms'; ALTER ROLE `+name+` SET default_transaction_isolation = 'serializable';
+		CREATE FUNCTION slow() RETURNS void LANGUAGE sql STABLE AS 'SELECT pg_sleep(5)'`)
+	t.Cleanup(func() { c.project.Exec(t, "DROP OWNED BY "+name+"; DROP ROLE "+name) })
+	c.project.Exec(t, "NOTIFY pgrst, 'reload config'")
+	as := c.token(t, map[string]any{"role": role})
+	for got := ""; got != `"serializable"`; { // the settings are read again in the background
+		got = until(t, c, 200, "GET /rpc/seen?name=transaction_isolation", as).body
+	}
+	if got := until(t, c, 500, "GET /rpc/slow", as); !strings.Contains(got.body, "57014") {
+		t.Errorf("not the timeout of the role: %s", got.body)
+	}
+	runAll(t, c, []scenario{
+		{line: "GET /rpc/seen?name=statement_timeout", headers: []string{as}, status: 200, body: `"20ms"`},
+		{line: "GET /rpc/seen?name=transaction_isolation", status: 200, body: `"read committed"`},
+	})
+}
+
 func TestAppSettings(t *testing.T) {
 	t.Parallel()
 	c := serverWith(t, fixture+`
