@@ -149,8 +149,12 @@ func (m *Module) site(p *project.Project) (*site, error) {
 	return s, nil
 }
 
-// surface is the project's present settings.
+// surface is the project's present settings; those of the process where a request
+// fails before its project is known.
 func (m *Module) surface(p *project.Project) *surface {
+	if p == nil {
+		return m.base
+	}
 	if s, err := m.site(p); err == nil {
 		return s.surface.Load()
 	}

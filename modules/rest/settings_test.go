@@ -143,6 +143,8 @@ func TestTokensInPlaceOfPostgREST(t *testing.T) {
 		{line: seen, headers: []string{c.token(t, map[string]any{"exp": "soon"})}, status: 401, body: bad("PGRST303", "The JWT 'exp' claim must be a number")},
 		{line: seen, headers: []string{c.token(t, map[string]any{"aud": 7})}, status: 401, body: bad("PGRST303", "The JWT 'aud' claim must be a string or an array of strings")},
 		{line: seen, headers: []string{c.token(t, map[string]any{"role": "nobody at all"})}, status: 401, body: bad("22023", `role \"nobody at all\" does not exist`)},
+		{line: seen, headers: []string{c.token(t, map[string]any{"role": "none"})}, status: 403, body: bad("42501", `permission denied to set role \"none\"`)},
+		{line: "BREW /clients", status: 405, body: bad("PGRST117", "Unsupported HTTP method: BREW")},
 	})
 	none := replace(t, func(cfg *rest.Config) { cfg.JWT.Secret = "" })
 	runAll(t, none, []scenario{

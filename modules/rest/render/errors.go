@@ -27,12 +27,11 @@ const codeInternal = "PGRSTX00"
 // Shape is the dialect that the REST surface writes errors in; brief ones have
 // neither details nor hint.
 func Shape(r *http.Request, e *apierr.Error, h http.Header, brief bool) (int, any) {
-	body := bodyOf(e)
+	body, status := bodyOf(e), e.Status
 	if body.Code == "" { // the router's own
-		switch e.Status {
-		case http.StatusNotFound:
-			body.Code, body.Message = "PGRST125", "Invalid path specified in request URL"
-		case http.StatusMethodNotAllowed:
+		switch status {
+		case http.StatusNotFound, http.StatusMethodNotAllowed: // all paths have routes, for the methods that the router knows
+			status = http.StatusMethodNotAllowed
 			body.Code, body.Message = "PGRST117", "Unsupported HTTP method: "+r.Method
 		default:
 			body.Code = codeInternal
@@ -40,9 +39,9 @@ func Shape(r *http.Request, e *apierr.Error, h http.Header, brief bool) (int, an
 	}
 	h.Set("Proxy-Status", "PostgREST; error="+body.Code)
 	if brief {
-		return e.Status, briefBody{body.Code, body.Message}
+		return status, briefBody{body.Code, body.Message}
 	}
-	return e.Status, body
+	return status, body
 }
 
 func bodyOf(e *apierr.Error) errorBody {
