@@ -11,6 +11,7 @@ import (
 	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/render"
 	"github.com/madbase/madbase/modules/rest/schema"
+	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/rls"
 )
 
@@ -25,18 +26,15 @@ func (v *visit) describe(c echo.Context, tx *rls.Tx, req *ast.Request, s *schema
 		return nil, err
 	}
 	v.took(partPlan)
+	v.requestSettings(&tx.Settings, req, mountedPath(c))
 	tx.Settings.ReadOnly = true
-	tx.Settings.SearchPath = quoteName(req.Schema) + v.extraPath
 	how := exec.Options{PreRequest: v.preRequest, Unprepared: !v.Prepared}
 	notes, err := exec.Notes(ctx, tx, req.Schema, v.OpenAPIMode == openAPIFollows, how)
 	if err != nil {
 		return nil, err
 	}
 	v.took(partTransaction)
-	in := openapi.Input{Notes: notes, Server: v.server, Secured: v.OpenAPISecurity}
-	if in.Server == (openapi.Server{}) {
-		in.Server = openapi.Addressed(c.Request().Host, strings.TrimSuffix(c.Request().URL.Path, mountedPath(c)))
-	}
+	in := openapi.Input{Notes: notes, Server: v.address(c), Secured: v.OpenAPISecurity}
 	in.Tables, in.Routines = s.Noted(req.Schema, notes)
 	in.Foreign = func(of schema.Name) []*schema.Relation { return s.Relations(of, of.Schema) }
 	body, err := openapi.Describe(in)
@@ -44,4 +42,20 @@ func (v *visit) describe(c echo.Context, tx *rls.Tx, req *ast.Request, s *schema
 		return nil, err
 	}
 	return v.respond(render.Description(req, body)), nil
+}
+
+// address is where callers reach the API: as the settings say, below the project's
+// public address, or where the request went to.
+func (v *visit) address(c echo.Context) openapi.Server {
+	if v.server != (openapi.Server{}) {
+		return v.server
+	}
+	r := c.Request()
+	mounted := strings.TrimSuffix(r.URL.Path, mountedPath(c))
+	if p := project.From(r.Context()); !v.dropIn && p.PublicURL != "" {
+		if s, err := openapi.ParseServer(p.PublicURL + mounted); err == nil {
+			return s
+		}
+	}
+	return openapi.Addressed(r.Host, mounted)
 }

@@ -30,6 +30,7 @@ type surface struct {
 	preRequest  schema.Name
 	appSettings []string
 	server      openapi.Server
+	dropIn      bool
 	// roles are the settings of the roles that the login role may become.
 	roles map[string]schema.RoleSettings
 	// keys verify tokens in place of PostgREST; nil without a secret.
@@ -41,7 +42,7 @@ type surface struct {
 // newSurface compiles cfg, which must be valid. dropIn says that it stands in
 // place of PostgREST, with keys of its own.
 func newSurface(cfg Config, roles map[string]schema.RoleSettings, dropIn bool) (*surface, error) {
-	s := &surface{Config: cfg, roles: roles, preRequest: qualified(cfg.PreRequest)}
+	s := &surface{Config: cfg, dropIn: dropIn, roles: roles, preRequest: qualified(cfg.PreRequest)}
 	s.request = request.Rules{
 		Schemas: cfg.Schemas, TxAllowed: cfg.txAllowed(),
 		Root: qualified(cfg.RootSpec).Name, Describes: cfg.OpenAPIMode != openAPIDisabled,
@@ -105,16 +106,21 @@ func qualified(text string) schema.Name {
 
 // txSettings completes what p's transaction runs as.
 func (s *surface) txSettings(t *rls.Settings, p *plan.Plan, path string) {
-	t.Path = path
-	t.SearchPath = quoteName(p.Schema) + s.extraPath
+	s.requestSettings(t, p.Request, path)
 	t.ReadOnly = p.ReadOnly()
-	role := s.roles[t.Role]
-	t.Isolation, t.Before = role.Isolation, role.Settings
-	if p.Prefer.Timezone != "" {
-		t.More = append(t.More, "timezone", p.Prefer.Timezone)
-	}
 	if p.Routine != nil {
 		s.hoist(t, p.Routine)
+	}
+}
+
+// requestSettings are those that every request's transaction has.
+func (s *surface) requestSettings(t *rls.Settings, req *ast.Request, path string) {
+	t.Path = path
+	t.SearchPath = quoteName(req.Schema) + s.extraPath
+	role := s.roles[t.Role]
+	t.Isolation, t.Before = role.Isolation, role.Settings
+	if req.Prefer.Timezone != "" {
+		t.More = append(t.More, "timezone", req.Prefer.Timezone)
 	}
 	t.More = append(t.More, s.appSettings...)
 }
