@@ -50,6 +50,8 @@ type Module struct {
 type site struct {
 	cache   *schema.Cache
 	surface atomic.Pointer[surface]
+	// configured says that surface has what the database sets; the cache's goroutine alone looks.
+	configured bool
 }
 
 // New returns the module; cfg must be valid.
@@ -161,24 +163,33 @@ func (m *Module) surface(p *project.Project) *surface {
 	return m.base
 }
 
-// configure reads what the database sets. Faulty settings there leave those that
-// hold as they are: an API that runs must not end by a typing error.
+// configure reads what the database sets. Once it has succeeded, faults there leave
+// what holds as it is: an API that runs must not end by a typing error. Before, they
+// stop the start, as the settings that are not heard may be those that restrict it.
 func (m *Module) configure(ctx context.Context, conn *pgx.Conn, s *site) ([]string, error) {
+	next, err := m.readSurface(ctx, conn)
+	switch {
+	case err == nil:
+		s.surface.Store(next)
+		s.configured = true
+	case !s.configured || conn.IsClosed():
+		return nil, err
+	default:
+		m.deps.Log.ErrorContext(ctx, "the database's settings for REST are faulty and not taken", "error", err)
+	}
+	return s.surface.Load().Schemas, nil
+}
+
+func (m *Module) readSurface(ctx context.Context, conn *pgx.Conn) (*surface, error) {
 	found, err := schema.LoadSettings(ctx, conn, m.cfg.InDatabase, qualified(m.cfg.PreConfig))
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := m.cfg.overridden(found.Own)
-	if err == nil {
-		var next *surface
-		if next, err = newSurface(cfg, found.Roles, m.deps.DropIn); err == nil {
-			s.surface.Store(next)
-		}
-	}
 	if err != nil {
-		m.deps.Log.ErrorContext(ctx, "the database's settings for REST are faulty and not taken", "error", err)
+		return nil, err
 	}
-	return s.surface.Load().Schemas, nil
+	return newSurface(cfg, found.Roles, m.deps.DropIn)
 }
 
 // firstLoad is how long a request waits for a schema that is being read for the first time.

@@ -76,6 +76,24 @@ func TestSettingsOfTheDatabase(t *testing.T) {
 	until(t, c, 200, "GET /clients?select=name")
 }
 
+// TestFaultySettingsStopTheStart: what is not understood may be a restriction.
+func TestFaultySettingsStopTheStart(t *testing.T) {
+	t.Parallel()
+	c := serverWith(t, fixture+`CREATE FUNCTION public.broken() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$;`,
+		func(cfg *rest.Config) { cfg.PreConfig = "public.broken" })
+	if err := c.module.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") {
+		t.Errorf("ready says %v", err)
+	}
+	if got := c.do(t, "GET /clients", ""); got.status != 503 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	c.project.Exec(t, `CREATE OR REPLACE FUNCTION public.broken() RETURNS void LANGUAGE sql AS ''`)
+	until(t, c, 200, "GET /clients")
+	c.project.Exec(t, `CREATE OR REPLACE FUNCTION public.broken() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$;
+		CREATE TABLE fresh (id int); NOTIFY pgrst`)
+	until(t, c, 200, "GET /fresh") // the schema is still read
+}
+
 func TestFunctionSettingsHoldForTheTransaction(t *testing.T) {
 	t.Parallel()
 	c := serverWith(t, fixture+`
