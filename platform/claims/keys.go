@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,10 +39,10 @@ func (c Config) Validate() error {
 	if c.Secret != "" && len(c.Secret) < MinSecret {
 		errs = append(errs, fmt.Errorf("JWT_SECRET must have at least %d characters", MinSecret))
 	}
-	if _, err := parseSet(c.SigningKeys.Reveal()); err != nil {
+	if _, err := parseSet(c.SigningKeys.Reveal(), usual); err != nil {
 		errs = append(errs, errors.New("JWT_KEYS must be a JSON array or set of JWKs, each with a known alg"))
 	}
-	if _, err := parseSet(c.JWKS); err != nil {
+	if _, err := parseSet(c.JWKS, usual); err != nil {
 		errs = append(errs, errors.New("JWT_JWKS must be a JSON array or set of JWKs, each with a known alg"))
 	}
 	if c.PublishableKey != "" && !strings.HasPrefix(c.PublishableKey.Reveal(), publishablePrefix) {
@@ -81,8 +82,8 @@ func NewKeys(cfg Config) (*Keys, error) {
 		return nil, fmt.Errorf("claims: JWT_SECRET: %w", err)
 	}
 	k := &Keys{signing: hmac, verified: cache.New[string, *Caller](10_000), now: time.Now}
-	private, _ := parseSet(cfg.SigningKeys.Reveal()) // both were validated above
-	others, _ := parseSet(cfg.JWKS)
+	private, _ := parseSet(cfg.SigningKeys.Reveal(), usual) // both were validated above
+	others, _ := parseSet(cfg.JWKS, usual)
 	if len(private) > 0 {
 		k.signing = signingKey(private)
 	}
@@ -131,7 +132,7 @@ func NewVerifier(material secret.String, remembered int) (*Keys, error) {
 
 func parseMaterial(text string) ([]jwk.Key, error) {
 	if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, "{") {
-		if keys, err := parseSet(trimmed); err == nil && len(keys) > 0 { // a single key is read as a set of one
+		if keys, err := parseSet(trimmed, fitting); err == nil && len(keys) > 0 { // a single key is read as a set of one
 			return keys, nil
 		}
 	}
@@ -187,9 +188,9 @@ func sign(key jwk.Key, payload []byte) (string, error) {
 	return string(token), nil
 }
 
-// parseSet reads a JWK set, a bare array of JWKs, or nothing. Each key must name
-// its algorithm, or be of a kind that has one usual algorithm.
-func parseSet(text string) ([]jwk.Key, error) {
+// parseSet reads a JWK set, a bare array of JWKs, or nothing. A key that does not
+// name its algorithm is one key for each that of tells.
+func parseSet(text string, of func(jwa.KeyType) []jwa.SignatureAlgorithm) ([]jwk.Key, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -203,28 +204,48 @@ func parseSet(text string) ([]jwk.Key, error) {
 	var keys []jwk.Key
 	for i := range set.Len() {
 		key, _ := set.Key(i)
-		if key.Algorithm().String() == "" {
-			usual := map[jwa.KeyType]jwa.SignatureAlgorithm{jwa.RSA: jwa.RS256, jwa.EC: jwa.ES256, jwa.OKP: jwa.EdDSA, jwa.OctetSeq: jwa.HS256}
-			if err := key.Set(jwk.AlgorithmKey, usual[key.KeyType()]); err != nil {
+		if key.Algorithm().String() != "" {
+			keys = append(keys, key)
+			continue
+		}
+		for _, algorithm := range of(key.KeyType()) {
+			named, err := key.Clone()
+			if err == nil {
+				err = named.Set(jwk.AlgorithmKey, algorithm)
+			}
+			if err != nil {
 				return nil, err
 			}
+			keys = append(keys, named)
 		}
+	}
+	for _, key := range keys {
 		if !known(key) {
 			return nil, fmt.Errorf("algorithm %q of key %q is not supported", key.Algorithm(), key.KeyID())
 		}
-		keys = append(keys, key)
 	}
 	return keys, nil
 }
 
-// known reports whether key's algorithm fits its kind, so that a public key can never serve as a secret.
+// algorithms are those that a kind of key serves for, the usual one first. A public
+// key can thus never serve as a secret.
+var algorithms = map[jwa.KeyType][]jwa.SignatureAlgorithm{
+	jwa.OctetSeq: {jwa.HS256, jwa.HS384, jwa.HS512},
+	jwa.RSA:      {jwa.RS256, jwa.RS384, jwa.RS512, jwa.PS256, jwa.PS384, jwa.PS512},
+	jwa.EC:       {jwa.ES256, jwa.ES384, jwa.ES512},
+	jwa.OKP:      {jwa.EdDSA},
+}
+
+// fitting are all algorithms of a kind of key, usual the one that is meant by none.
+func fitting(kind jwa.KeyType) []jwa.SignatureAlgorithm { return algorithms[kind] }
+
+func usual(kind jwa.KeyType) []jwa.SignatureAlgorithm {
+	return algorithms[kind][:min(1, len(algorithms[kind]))]
+}
+
+// known reports whether key's algorithm fits its kind.
 func known(key jwk.Key) bool {
-	kinds := map[string]jwa.KeyType{
-		"HS256": jwa.OctetSeq, "HS384": jwa.OctetSeq, "HS512": jwa.OctetSeq,
-		"RS256": jwa.RSA, "RS384": jwa.RSA, "RS512": jwa.RSA, "PS256": jwa.RSA, "PS384": jwa.RSA, "PS512": jwa.RSA,
-		"ES256": jwa.EC, "ES384": jwa.EC, "ES512": jwa.EC, "EdDSA": jwa.OKP,
-	}
-	return kinds[key.Algorithm().String()] == key.KeyType()
+	return slices.ContainsFunc(algorithms[key.KeyType()], func(a jwa.SignatureAlgorithm) bool { return a.String() == key.Algorithm().String() })
 }
 
 func signingKey(keys []jwk.Key) jwk.Key {

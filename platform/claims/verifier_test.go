@@ -1,9 +1,16 @@
 package claims_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/secret"
@@ -45,5 +52,42 @@ func TestVerifierOnlyVerifies(t *testing.T) {
 	}
 	if _, err := claims.NewVerifier("short", 1); err == nil {
 		t.Error("a short secret was taken")
+	}
+}
+
+// A key that names no algorithm serves for all of its kind, and for no other.
+func TestVerifierTakesAllAlgorithmsOfAKey(t *testing.T) {
+	t.Parallel()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := jwk.FromRaw(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := claims.NewVerifier(secret.String(text), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, algorithm := range []jwa.SignatureAlgorithm{jwa.RS256, jwa.RS512, jwa.PS384} {
+		token, err := jws.Sign([]byte(`{"role":"anon"}`), jws.WithKey(algorithm, private))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Verify(string(token)); err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
+	confused, err := jws.Sign([]byte(`{"role":"anon"}`), jws.WithKey(jwa.HS256, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Verify(string(confused)); !errors.Is(err, claims.ErrAlgorithm) {
+		t.Errorf("the public key as a secret: %v", err)
 	}
 }
