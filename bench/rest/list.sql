@@ -1,0 +1,7 @@
+-- What madbase sends for it, in one pipeline.
+\set n 100
+\set o 0
+\startpipeline
+SELECT set_config('role', 'bench_anon', true), set_config('request.jwt.claims', '{"role":"bench_anon"}', true), set_config('request.jwt.claim.sub', '', true), set_config('request.method', 'GET', true), set_config('request.path', '/items', true), set_config('request.headers', '{"host":"127.0.0.1:18090","x-request-id":"fbda0188-fded-400b-9fc2-5a3f57604421"}', true), set_config('request.cookies', '{}', true), set_config('search_path', '"public"', true), set_config('transaction_read_only', 'on', true);
+WITH pgrst_source AS (SELECT "public"."items".* FROM "public"."items" ORDER BY "public"."items"."id" DESC LIMIT :n OFFSET :o) SELECT NULL::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL::int AS response_inserted FROM (SELECT * FROM pgrst_source) _postgrest_t;
+\endpipeline
