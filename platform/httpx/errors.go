@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"syscall"
 
 	"github.com/labstack/echo/v4"
 
@@ -20,10 +21,14 @@ const statusClientGone = 499
 func (s *Server) writeError(err error, c echo.Context) {
 	r := c.Request()
 	e := publicError(r, err)
-	s.logError(c, e)
 	if c.Response().Committed {
+		if clientGone(r, err) || brokenPipe(err) { // what broke is the way to the client
+			e.Status = statusClientGone
+		}
+		s.logError(c, e)
 		return
 	}
+	s.logError(c, e)
 	header := c.Response().Header()
 	for name, values := range e.Header {
 		header[name] = values
@@ -51,10 +56,18 @@ func publicError(r *http.Request, err error) *apierr.Error {
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
 		return apierr.New(e.Code, "", http.StatusText(e.Code)).Because(err)
 	}
-	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+	if clientGone(r, err) {
 		return apierr.New(statusClientGone, "request_canceled", "Client closed the request").Because(err)
 	}
 	return apierr.Internal(err)
+}
+
+func clientGone(r *http.Request, err error) bool {
+	return errors.Is(err, context.Canceled) && r.Context().Err() != nil
+}
+
+func brokenPipe(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 func (s *Server) logError(c echo.Context, e *apierr.Error) {

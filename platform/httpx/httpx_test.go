@@ -3,11 +3,13 @@ package httpx_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -42,6 +44,10 @@ func server(t *testing.T) (*httpx.Server, *metrics.Set, *bytes.Buffer) {
 	s.Mount("/loud", surface{shape: loud, routes: func(g *echo.Group) {
 		g.GET("/refused", func(echo.Context) error { return apierr.New(409, "", "taken") })
 		g.GET("/leak", func(echo.Context) error { return errors.New("password=hunter2") })
+		g.GET("/gone", func(c echo.Context) error {
+			c.Response().WriteHeader(http.StatusOK)
+			return fmt.Errorf("write: %w", syscall.EPIPE)
+		})
 		g.GET("/panic", func(echo.Context) error { panic("hunter2") })
 		g.POST("/read", func(c echo.Context) error {
 			var v struct{ A int }
@@ -90,6 +96,15 @@ func TestErrorsInTheDialectOfTheirSurface(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "hunter2") {
 		t.Error("the cause of an internal error is not in the log")
+	}
+}
+
+func TestClientsThatLeaveAreNoFault(t *testing.T) {
+	t.Parallel()
+	s, _, log := server(t)
+	do(s, "GET", "/loud/gone", "")
+	if text := log.String(); strings.Contains(text, "level=ERROR") || !strings.Contains(text, "broken pipe") {
+		t.Errorf("logged: %s", text)
 	}
 }
 
