@@ -93,3 +93,20 @@ func TestReaderBroken(t *testing.T) {
 		t.Errorf("put aside %d bytes", f.Size())
 	}
 }
+
+// Without a folder for temporary files the value is kept in memory.
+func TestWithoutATemporaryFolder(t *testing.T) {
+	t.Setenv("TMPDIR", "/nowhere")
+	large := strings.Repeat("x", 100)
+	r := &Reader{from: bytes.NewReader(row(large))}
+	r.Arm(50)
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, row("")) {
+		t.Errorf("got %q, error %v", got, err)
+	}
+	var value strings.Builder
+	f := r.Disarm()
+	if _, err := f.WriteTo(&value); err != nil || value.String() != large {
+		t.Errorf("put aside %q, error %v", value.String(), err)
+	}
+	f.Close()
+}
