@@ -150,6 +150,9 @@ max_wal_senders = 10
 max_replication_slots = 10
 log_timezone = 'UTC'
 timezone = 'UTC'
+# As in Supabase's own image: plans name their query, and reckon with a small cache.
+compute_query_id = on
+effective_cache_size = '128MB'
 `
 	_, err = f.WriteString(text)
 	return errors.Join(err, f.Sync(), f.Close())
