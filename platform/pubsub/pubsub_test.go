@@ -230,7 +230,13 @@ func TestOutage(t *testing.T) {
 		ch := subscribe(t, here, "a")
 		for range 2 {
 			publish(t, there, "a", "before")
-			want(t, ch, "a", "before")
+			m := next(t, ch)
+			for string(m.Payload) == "after" { // what was published twice below
+				m = next(t, ch)
+			}
+			if m.Lost || string(m.Payload) != "before" {
+				t.Fatalf("before the outage: %+v", m)
+			}
 
 			s.Stop(t)
 			if err := here.Publish(context.Background(), "a", []byte("local")); !errors.Is(err, redisx.ErrDown) {
@@ -246,7 +252,14 @@ func TestOutage(t *testing.T) {
 				}
 				redistest.WaitUp(t, client)
 				publish(t, here, name, "after")
-				want(t, c, name, "after")
+				m := next(t, c)
+				for m.Lost { // one outage may be told more than once: what came before may be lost
+					publish(t, here, name, "after")
+					m = next(t, c)
+				}
+				if m.Channel != name || string(m.Payload) != "after" {
+					t.Fatalf("after the outage: %+v", m)
+				}
 			}
 			// The other client may notice the return later than this one.
 			if err := waitPublish(there); err != nil {
