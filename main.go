@@ -19,9 +19,8 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	// A write to a closed pipe is an error like others: who stops reading the log must not stop the server.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if err := root().ExecuteContext(ctx); err != nil {
@@ -29,6 +28,21 @@ func main() {
 		stop()
 		os.Exit(1)
 	}
+}
+
+// untilSignal returns a context that Ctrl-C or SIGTERM ends. A second one ends the
+// process at once, however soon it follows; the private PostgreSQL notices by itself.
+func untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(130) // as a shell reports a program that Ctrl-C ended
+	}()
+	return ctx, cancel
 }
 
 func root() *cobra.Command {
