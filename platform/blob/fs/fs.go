@@ -159,12 +159,12 @@ func (s *Store) temp() (f *os.File, finish func(error) error, err error) {
 // publish renames temp to name and makes that last. On an error temp is gone.
 func (s *Store) publish(temp, name string) error {
 	var err error
-	// A Delete may remove an empty folder between its creation and the rename.
-	for range 10 {
-		if err = s.makeFolders(path.Dir(name)); err != nil {
-			break
+	// A Delete may remove an empty folder, or one above it, before there is something in it.
+	for range 100 {
+		if err = s.makeFolders(path.Dir(name)); err == nil {
+			err = s.root.Rename(temp, name)
 		}
-		if err = s.root.Rename(temp, name); !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
