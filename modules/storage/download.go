@@ -76,7 +76,7 @@ func (m *Module) getSigned(rq *call) error {
 // serve answers with an object's bytes, or says that the client has them. When
 // the bytes are gone the row is read again: they may have been replaced meanwhile.
 func (m *Module) serve(rq *call, find finder, expires time.Time) error {
-	const attempts = 3
+	const attempts = 20 // each is lost only to one more overwrite
 	version := ""
 	for attempt := 1; ; attempt++ {
 		o, err := find(rq)
