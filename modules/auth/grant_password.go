@@ -51,10 +51,9 @@ func (m *Module) grantPassword(c echo.Context) error {
 	if user.EmailConfirmedAt == nil {
 		return badRequest(codeEmailNotConfirmed, "Email not confirmed")
 	}
-	var session *store.Session
-	var refresh string
+	var in *issued
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		session, refresh, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, user, m.client(c.Request()))
 		return err
 	})
 	if store.Violates(err, "sessions_user_id_fkey") { // the user was deleted in the meantime
@@ -63,11 +62,7 @@ func (m *Module) grantPassword(c echo.Context) error {
 	if err != nil {
 		return databaseError("Database error granting user", err)
 	}
-	body, err := m.answer(c, user, session, refresh)
-	if err != nil {
-		return err
-	}
-	return httpx.JSON(c, http.StatusOK, passwordSessionBody{body, m.policy.Check(req.Password)})
+	return httpx.JSON(c, http.StatusOK, passwordSessionBody{m.answer(c, in), m.policy.Check(req.Password)})
 }
 
 func (m *Module) checkPasswordGrant(req passwordRequest) error {

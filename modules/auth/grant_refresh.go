@@ -13,7 +13,6 @@ import (
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/apierr"
-	"github.com/madbase/madbase/platform/httpx"
 )
 
 type refreshRequest struct {
@@ -40,9 +39,9 @@ func (m *Module) grantRefresh(c echo.Context) error {
 		Token: req.RefreshToken, Next: next, UserAgent: who.userAgent, IP: who.ip,
 		Timebox: m.cfg.SessionsTimebox, Inactivity: m.cfg.SessionsInactivity, Audit: !m.cfg.AuditDisablePostgres,
 	})
-	issued := next
+	refresh := next
 	if errors.Is(err, store.ErrNotFound) {
-		user, session, issued, err = m.reuse(ctx, c, req.RefreshToken, next)
+		user, session, refresh, err = m.reuse(ctx, c, req.RefreshToken, next)
 	}
 	if err != nil {
 		if ctx.Err() != nil && c.Request().Context().Err() == nil {
@@ -50,14 +49,14 @@ func (m *Module) grantRefresh(c echo.Context) error {
 		}
 		return databaseError("Database error refreshing session", err)
 	}
-	body, err := m.answer(c, user, session, issued)
-	if err != nil {
+	in := &issued{user: user, session: session, refresh: refresh}
+	if err := m.mint(ctx, projectOf(c).DB.Auth, in, methodRefresh); err != nil {
 		return err
 	}
-	if issued == next {
+	if refresh == next {
 		c.Response().Header().Set("Sb-Auth-Refresh-Token-Reuse", "false")
 	}
-	return httpx.JSON(c, http.StatusOK, body)
+	return m.respond(c, in)
 }
 
 // reuse judges a refresh token that could not simply be exchanged. One that was

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,8 +20,23 @@ import (
 
 // Ways of signing in, as the claim amr names them.
 const (
-	methodPassword  = "password"
-	methodAnonymous = "anonymous"
+	methodAnonymous   = "anonymous"
+	methodEmailChange = "email_change"
+	methodInvite      = "invite"
+	methodMagicLink   = "magiclink"
+	methodOAuth       = "oauth"
+	methodOAuthServer = "oauth_provider/authorization_code"
+	methodOTP         = "otp"
+	methodPasskey     = "passkey"
+	methodPassword    = "password"
+	methodPhone       = "mfa/phone"
+	methodRecovery    = "recovery"
+	methodRefresh     = "token_refresh"
+	methodSignup      = "email/signup"
+	methodSSO         = "sso/saml"
+	methodTOTP        = "totp"
+	methodWebAuthn    = "mfa/webauthn"
+	methodWeb3        = "web3"
 )
 
 // sessionBody is the answer of every sign-in and refresh.
@@ -38,53 +55,100 @@ type passwordSessionBody struct {
 	WeakPassword *password.Weakness `json:"weak_password"`
 }
 
-// startSession signs the user in by a method: the only place that makes sessions.
-// Call it in a transaction; who is the request's client.
-func startSession(ctx context.Context, q db.Queryer, user *store.User, method string, who client) (*store.Session, string, error) {
-	refresh := token.NewRefresh()
-	id, at, err := store.InsertSession(ctx, q, store.NewSession{
-		UserID: user.ID, Method: method, RefreshToken: refresh, UserAgent: who.userAgent, IP: who.ip,
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("auth: start session: %w", err)
-	}
-	user.LastSignInAt = &at
-	methods := []token.Method{{Method: method, Timestamp: at.Unix()}}
-	return &store.Session{ID: id, CreatedAt: at, RefreshedAt: at, AAL: token.AAL1, Methods: methods}, refresh, nil
+// entry is how a user comes in: what a new session is told of it.
+type entry struct {
+	// method is one of the claim amr's names.
+	method string
+	// factorID is the second factor that was used, empty for none.
+	factorID string
+	// notAfter is when the session ends whatever the settings say, as an identity provider may ask for.
+	notAfter *time.Time
+	// tag is the kind of client, of those in GOTRUE_SESSIONS_TAGS.
+	tag string
+	// oauthClientID and scopes are those of an app's session.
+	oauthClientID, scopes string
 }
 
-// answer makes the body of a session's answer, with a new access token, and sets
-// GoTrue's headers. Call it after the commit.
-func (m *Module) answer(c echo.Context, user *store.User, session *store.Session, refresh string) (sessionBody, error) {
-	p, now := projectOf(c), m.now()
-	expires := now.Add(time.Duration(m.cfg.JWTExp) * time.Second)
-	if session.Methods == nil {
-		session.Methods = []token.Method{}
-	}
-	access, err := (&token.Claims{
-		Issuer: m.issuer(p), Subject: user.ID, Audience: user.Audience, ExpiresAt: expires.Unix(), IssuedAt: now.Unix(),
-		Email: user.Email, Phone: user.Phone, AppMetadata: user.AppMetadata, UserMetadata: user.UserMetadata, Role: user.Role,
-		AAL: token.Level(session.Methods), Methods: session.Methods, SessionID: session.ID, IsAnonymous: user.IsAnonymous,
-	}).Sign(p.Keys)
+// issued is a session with the tokens that carry it. It is made in a transaction
+// and answered after the commit.
+type issued struct {
+	user    *store.User
+	session *store.Session
+	// refresh and access are the tokens; expires is the access token's end.
+	refresh, access string
+	expires         time.Time
+}
+
+// startSession signs the user in: the only place that makes sessions. Call it in
+// a transaction; who is the request's client. The user's factors and identities
+// must be loaded, as store's functions do.
+func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.User, e entry, who client) (*issued, error) {
+	refresh := token.NewRefresh()
+	methods := []token.Method{{Method: e.method}}
+	session, err := store.InsertSession(ctx, q, store.NewSession{
+		UserID: user.ID, Method: e.method, AAL: token.Level(methods), FactorID: e.factorID, NotAfter: e.notAfter, Tag: e.tag,
+		OAuthClientID: e.oauthClientID, Scopes: e.scopes, RefreshToken: refresh, UserAgent: who.userAgent, IP: who.ip,
+	})
 	if err != nil {
-		return sessionBody{}, fmt.Errorf("auth: access token: %w", err)
+		return nil, fmt.Errorf("auth: start session: %w", err)
 	}
+	user.LastSignInAt = &session.CreatedAt
+	in := &issued{user: user, session: session, refresh: refresh}
+	return in, m.mint(ctx, q, in, e.method)
+}
+
+// mint makes the session's access token. method says what it is given for: a way
+// of signing in, or token_refresh. Call it in the transaction that makes or
+// changes the session, so that nothing of it stays when no token can be had.
+func (m *Module) mint(ctx context.Context, q db.Queryer, in *issued, method string) error {
+	p, now, user, session := project.From(ctx), m.now(), in.user, in.session
+	in.expires = now.Add(time.Duration(m.cfg.JWTExp) * time.Second)
+	claims := &token.Claims{
+		Issuer: m.issuer(p), Subject: user.ID, Audience: user.Audience, ExpiresAt: in.expires.Unix(), IssuedAt: now.Unix(),
+		Email: user.Email, Phone: user.Phone, AppMetadata: user.AppMetadata, UserMetadata: user.UserMetadata, Role: user.Role,
+		AAL: token.Level(session.Methods), Methods: methodsOf(user, session), SessionID: session.ID, IsAnonymous: user.IsAnonymous,
+		ClientID: session.OAuthClientID, Scope: session.Scopes,
+	}
+	var err error
+	if in.access, err = claims.Sign(p.Keys); err != nil {
+		return fmt.Errorf("auth: access token: %w", err)
+	}
+	return nil
+}
+
+// methodsOf are the session's ways of signing in, where that by single sign-on
+// names its provider.
+func methodsOf(user *store.User, session *store.Session) []token.Method {
+	methods := slices.Clone(session.Methods)
+	for i := range methods {
+		if methods[i].Method == methodSSO && len(user.Identities) == 1 {
+			if id, ok := strings.CutPrefix(user.Identities[0].Provider, "sso:"); ok {
+				methods[i].Provider = id
+			}
+		}
+	}
+	if methods == nil {
+		methods = []token.Method{}
+	}
+	return methods
+}
+
+// answer makes the body of a session's answer and sets GoTrue's headers. Call it
+// after the commit.
+func (m *Module) answer(c echo.Context, in *issued) sessionBody {
 	h := c.Response().Header()
-	h.Set("Sb-Auth-User-Id", user.ID)
-	h.Set("Sb-Auth-Session-Id", session.ID)
-	h.Set("Sb-Auth-Refresh-Token-Prefix", refresh[:5])
+	h.Set("Sb-Auth-User-Id", in.user.ID)
+	h.Set("Sb-Auth-Session-Id", in.session.ID)
+	h.Set("Sb-Auth-Refresh-Token-Prefix", in.refresh[:5])
 	return sessionBody{
-		AccessToken: access, TokenType: "bearer", ExpiresIn: int64(m.cfg.JWTExp), ExpiresAt: expires.Unix(), RefreshToken: refresh, User: user,
-	}, nil
+		AccessToken: in.access, TokenType: "bearer", ExpiresIn: int64(in.expires.Sub(m.now()).Round(time.Second) / time.Second),
+		ExpiresAt: in.expires.Unix(), RefreshToken: in.refresh, User: in.user,
+	}
 }
 
 // respond writes the answer of a sign-in.
-func (m *Module) respond(c echo.Context, user *store.User, session *store.Session, refresh string) error {
-	body, err := m.answer(c, user, session, refresh)
-	if err != nil {
-		return err
-	}
-	return httpx.JSON(c, http.StatusOK, body)
+func (m *Module) respond(c echo.Context, in *issued) error {
+	return httpx.JSON(c, http.StatusOK, m.answer(c, in))
 }
 
 func (m *Module) issuer(p *project.Project) string {

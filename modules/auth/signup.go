@@ -53,13 +53,12 @@ func (m *Module) signup(c echo.Context) error {
 		return passwordError(err)
 	}
 	var user *store.User
-	var session *store.Session
-	var refresh string
+	var in *issued
 	err = pgx.BeginFunc(ctx, p.DB.Auth, func(tx pgx.Tx) (err error) {
 		if user, err = m.insertSignup(ctx, tx, req, hash); err != nil {
 			return err
 		}
-		session, refresh, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, user, m.client(c.Request()))
 		return err
 	})
 	if store.Violates(err, "users_email_partial_key") { // the same sign-up came twice at once
@@ -71,7 +70,7 @@ func (m *Module) signup(c echo.Context) error {
 	for i := range user.Identities { // GoTrue's answer shows the identity as confirmed with the user; the stored one is not
 		user.Identities[i].Data = user.UserMetadata
 	}
-	return m.respond(c, user, session, refresh)
+	return m.respond(c, in)
 }
 
 func userExists() error { return unprocessable(codeUserExists, "User already registered") }
@@ -129,11 +128,11 @@ func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupReque
 }
 
 // signIn notes a sign-in by password and starts its session.
-func (m *Module) signIn(ctx context.Context, q db.Queryer, user *store.User, who client) (*store.Session, string, error) {
+func (m *Module) signIn(ctx context.Context, q db.Queryer, user *store.User, who client) (*issued, error) {
 	if err := m.audit(ctx, q, user, actionLogin, map[string]any{"provider": store.ProviderEmail}); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	return startSession(ctx, q, user, methodPassword, who)
+	return m.startSession(ctx, q, user, entry{method: methodPassword}, who)
 }
 
 // providers are the app_metadata of a user who signs in in these ways.
@@ -156,8 +155,7 @@ func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest
 		}
 		return userExists()
 	}
-	var session *store.Session
-	var refresh string
+	var in *issued
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		if err := m.audit(ctx, tx, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail}); err != nil {
 			return err
@@ -168,13 +166,13 @@ func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest
 		if user, err = store.UserByID(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		session, refresh, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, user, m.client(c.Request()))
 		return err
 	})
 	if err != nil {
 		return databaseError("Database error updating user", err)
 	}
-	return m.respond(c, user, session, refresh)
+	return m.respond(c, in)
 }
 
 // signupAnonymous makes a user with nothing but an id.
@@ -190,8 +188,7 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 	}
 	ctx, id := c.Request().Context(), uuid.NewString()
 	var user *store.User
-	var session *store.Session
-	var refresh string
+	var in *issued
 	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
 		err = store.InsertUser(ctx, tx, store.NewUser{
 			ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, UserMetadata: req.Data, IsAnonymous: true,
@@ -202,11 +199,11 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 		if user, err = store.UserByID(ctx, tx, id); err != nil {
 			return err
 		}
-		session, refresh, err = startSession(ctx, tx, user, methodAnonymous, m.client(c.Request()))
+		in, err = m.startSession(ctx, tx, user, entry{method: methodAnonymous}, m.client(c.Request()))
 		return err
 	})
 	if err != nil {
 		return databaseError("Database error creating anonymous user", err)
 	}
-	return m.respond(c, user, session, refresh)
+	return m.respond(c, in)
 }

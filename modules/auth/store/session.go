@@ -22,36 +22,46 @@ type Session struct {
 	NotAfter    *time.Time
 	AAL         string
 	Methods     []token.Method
+	// OAuthClientID and Scopes are those of an app's session.
+	OAuthClientID, Scopes string
+	// FactorID is the second factor that was used last, Tag the kind of client; either may be empty.
+	FactorID, Tag string
 
 	methods json.RawMessage
 }
 
 // sessionColumns are what Session.into scans; s may be a left join's side.
 const sessionColumns = `coalesce(s.id::text, ''), coalesce(s.created_at, to_timestamp(0)),
-	coalesce(s.refreshed_at AT TIME ZONE 'utc', s.created_at, to_timestamp(0)), s.not_after, coalesce(s.aal::text, 'aal1')`
+	coalesce(s.refreshed_at AT TIME ZONE 'utc', s.created_at, to_timestamp(0)), s.not_after, coalesce(s.aal::text, 'aal1'),
+	coalesce(s.oauth_client_id::text, ''), coalesce(s.scopes, ''), coalesce(s.factor_id::text, ''), coalesce(s.tag, '')`
 
 // methodsColumn is the session's claim amr, newest first.
 const methodsColumn = `(SELECT json_agg(json_build_object('method', m.authentication_method, 'timestamp', floor(extract(epoch FROM m.updated_at))::bigint)
 	ORDER BY m.updated_at DESC) FROM auth.mfa_amr_claims m WHERE m.session_id = s.id)`
 
 func (s *Session) into() []any {
-	return []any{&s.ID, &s.CreatedAt, &s.RefreshedAt, &s.NotAfter, &s.AAL}
+	return []any{&s.ID, &s.CreatedAt, &s.RefreshedAt, &s.NotAfter, &s.AAL, &s.OAuthClientID, &s.Scopes, &s.FactorID, &s.Tag}
 }
 
-// NewSession is what a session begins with.
+// NewSession is what a session begins with. What is empty is stored as NULL.
 type NewSession struct {
-	UserID, Method, RefreshToken string
-	// UserAgent and IP say who signed in; either may be empty.
+	UserID, Method, AAL, RefreshToken    string
+	FactorID, Tag, OAuthClientID, Scopes string
+	NotAfter                             *time.Time
+	// UserAgent and IP say who signed in.
 	UserAgent, IP string
 }
 
 // InsertSession adds a session with its first refresh token and its method,
-// notes the sign-in at the user, and returns the session's id and time.
-func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (id string, at time.Time, err error) {
-	id = uuid.NewString()
-	err = q.QueryRow(ctx, `WITH s AS (
-			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip)
-			VALUES ($1, $2, now(), now(), 'aal1', nullif($3, ''), nullif($4, '')::inet) RETURNING id, user_id
+// notes the sign-in at the user, and returns the session.
+func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (*Session, error) {
+	s := &Session{
+		ID: uuid.NewString(), NotAfter: n.NotAfter, AAL: n.AAL, OAuthClientID: n.OAuthClientID, Scopes: n.Scopes, FactorID: n.FactorID, Tag: n.Tag,
+	}
+	err := q.QueryRow(ctx, `WITH s AS (
+			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, factor_id, not_after, tag, oauth_client_id, scopes)
+			VALUES ($1, $2, now(), now(), $8, nullif($3, ''), nullif($4, '')::inet, nullif($9, '')::uuid, $10, nullif($11, ''), nullif($12, '')::uuid,
+				nullif($13, '')) RETURNING id, user_id
 		), t AS (
 			INSERT INTO auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, session_id)
 			SELECT $5::uuid, $6, s.user_id::text, false, now(), now(), s.id FROM s
@@ -60,11 +70,14 @@ func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (id string, 
 			SELECT gen_random_uuid(), s.id, now(), now(), $7 FROM s
 		)
 		UPDATE auth.users u SET last_sign_in_at = now(), updated_at = now() FROM s WHERE u.id = s.user_id RETURNING now()`,
-		id, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method).Scan(&at)
+		s.ID, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method, n.AAL, n.FactorID, n.NotAfter, n.Tag, n.OAuthClientID, n.Scopes).Scan(&s.CreatedAt)
 	if err != nil {
-		return "", at, fmt.Errorf("store: insert session: %w", err)
+		return nil, fmt.Errorf("store: insert session: %w", err)
 	}
-	return id, at.UTC(), nil
+	s.CreatedAt = s.CreatedAt.UTC()
+	s.RefreshedAt = s.CreatedAt
+	s.Methods = []token.Method{{Method: n.Method, Timestamp: s.CreatedAt.Unix()}}
+	return s, nil
 }
 
 // DeleteSession ends one session; its refresh tokens go with it.

@@ -34,6 +34,8 @@ type Claims struct {
 	Methods      []Method        `json:"amr"`
 	SessionID    string          `json:"session_id"`
 	IsAnonymous  bool            `json:"is_anonymous"`
+	ClientID     string          `json:"client_id,omitempty"`
+	Scope        string          `json:"scope,omitempty"`
 }
 
 // Signer signs a payload; claims.Keys is one.
