@@ -27,6 +27,9 @@ type Setting struct {
 	FirstName bool
 	// Section is the field of Config that the setting belongs to, as "Server".
 	Section string
+	// Family is the same for settings that several structs of one type have, each
+	// under a prefix of its own; empty for all others.
+	Family string
 }
 
 // names are all variables of the setting, its own first.
@@ -64,21 +67,33 @@ func appendBindings(all []binding, section string, v reflect.Value, f reflect.St
 		}})
 	}
 	if v.Kind() == reflect.Struct {
+		first := len(all)
 		for i := range v.NumField() {
 			all = appendBindings(all, section, v.Field(i), v.Type().Field(i))
+		}
+		if prefix := f.Tag.Get("prefix"); prefix != "" {
+			for i := range all[first:] {
+				b := &all[first+i]
+				b.Family = f.Type.String() + " " + b.Name
+				b.Name = prefix + b.Name
+			}
 		}
 	}
 	return all
 }
 
 // Describe lists every setting once. A variable that two packages read is
-// described where it comes first.
+// described where it comes first, and so is a family.
 func Describe() []Setting {
 	var settings []Setting
 	seen := map[string]bool{}
 	for _, b := range bindings(new(Config)) {
-		if !seen[b.Name] {
-			seen[b.Name] = true
+		key := b.Name
+		if b.Family != "" {
+			key = b.Family
+		}
+		if !seen[key] {
+			seen[key] = true
 			settings = append(settings, b.Setting)
 		}
 	}
