@@ -75,6 +75,12 @@ func weakPassword(w *password.Weakness) *apierr.Error {
 	return unprocessable(codeWeakPassword, w.Message).WithField(codeWeakPassword, map[string]any{"reasons": w.Reasons})
 }
 
+// oauthError is an error of the OAuth server's, in OAuth's own form {error,
+// error_description} (RFC 6749, section 5.2). GoTrue gives them all status 400.
+func oauthError(code, description string) *apierr.Error {
+	return badRequest(code, description).WithField(fieldOAuth, code)
+}
+
 // tooMany asks the caller to come again after a while.
 func tooMany(after time.Duration) *apierr.Error {
 	seconds := int64((after + time.Second - 1) / time.Second)
@@ -120,6 +126,19 @@ func databaseError(doing string, err error) error {
 	return e
 }
 
+// fieldOAuth holds OAuth's name of an error, in which form it is written then.
+const fieldOAuth = "oauth_error"
+
+// Errors of OAuth's (RFC 6749, sections 4.1.2.1 and 5.2).
+const (
+	oauthAccessDenied     = "access_denied"
+	oauthInvalidClient    = "invalid_client"
+	oauthInvalidGrant     = "invalid_grant"
+	oauthInvalidRequest   = "invalid_request"
+	oauthServerFailed     = "server_error"
+	oauthUnsupportedGrant = "unsupported_grant_type"
+)
+
 // fieldRaised holds what the app's own function raised; the old error shape shows it instead of ours.
 const fieldRaised = "raised"
 
@@ -151,6 +170,10 @@ func shape(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
 	case code == "" || code == "internal_error":
 		code = codeUnexpected
 	}
+	oauth, isOAuth := e.Fields[fieldOAuth]
+	if isOAuth && oauth == code {
+		return e.Status, map[string]any{"error": code, "error_description": e.Message}
+	}
 	h.Set(headerErrorCode, code)
 	if wantsCodes(r) {
 		h.Set(headerAPIVersion, versionCodes)
@@ -167,6 +190,9 @@ func shape(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
 	body := map[string]any{"code": e.Status, "error_code": code, "msg": e.Message}
 	if e.Status >= http.StatusInternalServerError {
 		body["error_id"] = httpx.RequestID(r.Context())
+	}
+	if isOAuth { // GoTrue's own form where it has one, but with OAuth's members for OAuth's clients
+		body["error"], body["error_description"] = oauth, e.Message
 	}
 	if weak := e.Fields[codeWeakPassword]; weak != nil {
 		body[codeWeakPassword] = weak

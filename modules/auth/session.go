@@ -65,8 +65,9 @@ type entry struct {
 	notAfter *time.Time
 	// tag is the kind of client, of those in GOTRUE_SESSIONS_TAGS.
 	tag string
-	// oauthClientID and scopes are those of an app's session.
-	oauthClientID, scopes string
+	// oauthClientID and scopes are those of an app's session, and sessionID the id
+	// that it is to have: its authorization's, by which it is found again.
+	oauthClientID, scopes, sessionID string
 }
 
 // issued is a session with the tokens that carry it. It is made in a transaction
@@ -86,7 +87,7 @@ func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.Use
 	refresh := token.NewRefresh()
 	methods := []token.Method{{Method: e.method}}
 	session, err := store.InsertSession(ctx, q, store.NewSession{
-		UserID: user.ID, Method: e.method, AAL: token.Level(methods), FactorID: e.factorID, NotAfter: e.notAfter, Tag: e.tag,
+		ID: e.sessionID, UserID: user.ID, Method: e.method, AAL: token.Level(methods), FactorID: e.factorID, NotAfter: e.notAfter, Tag: e.tag,
 		OAuthClientID: e.oauthClientID, Scopes: e.scopes, RefreshToken: refresh, UserAgent: who.userAgent, IP: who.ip,
 	})
 	if err != nil {

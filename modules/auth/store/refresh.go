@@ -15,6 +15,8 @@ import (
 // Refresh asks for the exchange of a refresh token.
 type Refresh struct {
 	Token string
+	// OAuthClientID is the app whose session it is, empty for none.
+	OAuthClientID string
 	// Next is the token that takes its place.
 	Next string
 	// UserAgent and IP say who refreshes; either may be empty.
@@ -35,7 +37,7 @@ func Rotate(ctx context.Context, q db.Queryer, r Refresh) (*User, *Session, erro
 	s := &Session{}
 	rows, err := q.Query(ctx, `WITH live AS (
 			SELECT s.id FROM auth.refresh_tokens t JOIN auth.sessions s ON s.id = t.session_id JOIN auth.users u ON u.id = s.user_id
-			WHERE t.token = $1 AND t.revoked IS NOT TRUE AND s.oauth_client_id IS NULL
+			WHERE t.token = $1 AND t.revoked IS NOT TRUE AND s.oauth_client_id IS NOT DISTINCT FROM nullif($9, '')::uuid
 				AND (u.banned_until IS NULL OR u.banned_until <= now())
 				AND (s.not_after IS NULL OR s.not_after >= now())
 				AND ($6::interval IS NULL OR s.created_at + $6 >= now())
@@ -58,7 +60,7 @@ func Rotate(ctx context.Context, q db.Queryer, r Refresh) (*User, *Session, erro
 		)
 		SELECT `+userColumns+`, `+identityColumns+`, `+sessionColumns+`, `+methodsColumn+`
 		FROM s JOIN auth.users u ON u.id = s.user_id LEFT JOIN auth.identities i ON i.user_id = u.id ORDER BY i.created_at, i.id`,
-		r.Token, noInstance, r.Next, r.UserAgent, r.IP, interval(r.Timebox), interval(r.Inactivity), r.Audit)
+		r.Token, noInstance, r.Next, r.UserAgent, r.IP, interval(r.Timebox), interval(r.Inactivity), r.Audit, r.OAuthClientID)
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: rotate refresh token: %w", err)
 	}
@@ -97,8 +99,6 @@ type Presented struct {
 	// Revoked says that the token was exchanged or its family ended, at RevokedAt.
 	Revoked   bool
 	RevokedAt time.Time
-	// Foreign says that the session belongs to an app of the OAuth server.
-	Foreign bool
 	// Active is the session's newest token that is not revoked, empty when there is
 	// none; ActiveParent is the one that it was given for.
 	Active, ActiveParent string
@@ -115,14 +115,14 @@ func InspectRefresh(ctx context.Context, q db.Queryer, refreshToken string) (*Pr
 	}
 	p := &Presented{Session: &Session{}}
 	rows, err := q.Query(ctx, `SELECT `+userColumns+`, `+identityColumns+`, `+sessionColumns+`, `+methodsColumn+`,
-			t.revoked IS TRUE, coalesce(t.updated_at, to_timestamp(0)), s.oauth_client_id IS NOT NULL, coalesce(active.token, ''), coalesce(active.parent, '')
+			t.revoked IS TRUE, coalesce(t.updated_at, to_timestamp(0)), coalesce(active.token, ''), coalesce(active.parent, '')
 		FROM auth.refresh_tokens t JOIN auth.users u ON u.id = t.user_id::uuid LEFT JOIN auth.identities i ON i.user_id = u.id
 			LEFT JOIN auth.sessions s ON s.id = t.session_id
 			LEFT JOIN LATERAL (SELECT a.token, a.parent FROM auth.refresh_tokens a WHERE a.session_id = s.id AND a.revoked IS NOT TRUE
 				ORDER BY a.id DESC LIMIT 1) active ON true
 		WHERE t.token = $1 ORDER BY i.created_at, i.id`, refreshToken)
 	if err == nil {
-		extra := append(p.Session.into(), &p.Session.methods, &p.Revoked, &p.RevokedAt, &p.Foreign, &p.Active, &p.ActiveParent)
+		extra := append(p.Session.into(), &p.Session.methods, &p.Revoked, &p.RevokedAt, &p.Active, &p.ActiveParent)
 		p.User, err = scanUser(rows, extra...)
 	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, pgx.ErrNoRows) {

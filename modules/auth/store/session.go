@@ -45,6 +45,8 @@ func (s *Session) into() []any {
 
 // NewSession is what a session begins with. What is empty is stored as NULL.
 type NewSession struct {
+	// ID is chosen when it is empty.
+	ID                                   string
 	UserID, Method, AAL, RefreshToken    string
 	FactorID, Tag, OAuthClientID, Scopes string
 	NotAfter                             *time.Time
@@ -56,7 +58,10 @@ type NewSession struct {
 // notes the sign-in at the user, and returns the session.
 func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (*Session, error) {
 	s := &Session{
-		ID: uuid.NewString(), NotAfter: n.NotAfter, AAL: n.AAL, OAuthClientID: n.OAuthClientID, Scopes: n.Scopes, FactorID: n.FactorID, Tag: n.Tag,
+		ID: n.ID, NotAfter: n.NotAfter, AAL: n.AAL, OAuthClientID: n.OAuthClientID, Scopes: n.Scopes, FactorID: n.FactorID, Tag: n.Tag,
+	}
+	if s.ID == "" {
+		s.ID = uuid.NewString()
 	}
 	err := q.QueryRow(ctx, `WITH s AS (
 			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, factor_id, not_after, tag, oauth_client_id, scopes)
