@@ -15,6 +15,7 @@ import (
 
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/egress"
 	"github.com/madbase/madbase/platform/module"
 	"github.com/madbase/madbase/platform/ratelimit"
 	"github.com/madbase/madbase/sql"
@@ -32,6 +33,9 @@ type Deps struct {
 	Version string
 	// BcryptCost is for tests that sign in often; 0 is bcrypt's default, 10.
 	BcryptCost int
+	// Outside fetches what administrators name by address, such as the metadata
+	// of an identity provider; nil is a client that keeps to public addresses.
+	Outside *http.Client
 }
 
 // Module is the auth surface.
@@ -55,12 +59,18 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if deps.ClientIP == nil {
 		deps.ClientIP = peer
 	}
+	if deps.Outside == nil {
+		deps.Outside = egress.Client(outsideTimeout, cfg.PrivateNetworks)
+	}
 	hasher, err := password.NewHasher(deps.BcryptCost)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), now: time.Now}, nil
 }
+
+// outsideTimeout is the longest that a request to an address of an administrator's choice may take.
+const outsideTimeout = 5 * time.Second
 
 func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -44,6 +44,8 @@ type Config struct {
 	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional"`
 	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
 
+	PrivateNetworks bool `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (such as metadata of identity providers) lead into private networks." group:"optional"`
+
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
 

@@ -1,162 +1,118 @@
-// Package egress makes HTTP requests to addresses that others choose: an
-// administrator of an app who names an identity provider, a document that names
-// where its keys are. Such an address must not reach what only this machine or
-// its network can reach (server-side request forgery). A Guard refuses it twice:
-// when it is named, so that whoever names it hears why, and when the connection
-// is made, so that neither a redirect nor a name that resolves to something else
-// by then leads further.
+// Package egress makes HTTP requests to addresses that a caller has chosen, such
+// as the metadata of an identity provider: within a time, of a bounded answer,
+// and not into the network that the server itself stands in (SSRF).
 package egress
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// Why an address is refused. The texts may be shown to whoever named it.
-var (
-	ErrURL         = errors.New("Invalid URL format")
-	ErrScheme      = errors.New("URL must use HTTPS")
-	ErrHost        = errors.New("URL must have a valid hostname")
-	ErrLocalhost   = errors.New("URL cannot point to localhost or loopback addresses")
-	ErrUnresolved  = errors.New("Unable to resolve hostname")
-	ErrLoopback    = errors.New("URL cannot resolve to loopback addresses")
-	ErrPrivate     = errors.New("URL cannot resolve to private network addresses")
-	ErrLinkLocal   = errors.New("URL cannot resolve to link-local addresses")
-	ErrMulticast   = errors.New("URL cannot resolve to multicast addresses")
-	ErrUnspecified = errors.New("URL cannot resolve to unspecified addresses")
-)
+// ErrPrivate is the cause when an address is not one of the public internet.
+var ErrPrivate = errors.New("egress: the address is not a public one")
 
-// maxRedirects is how many redirects a client follows.
+// ErrTooLarge is the cause when an answer is longer than the limit.
+var ErrTooLarge = errors.New("egress: the answer is too long")
+
+// StatusError is the cause when a server answers with another status than 200.
+type StatusError int
+
+// Error names the status.
+func (e StatusError) Error() string { return fmt.Sprintf("egress: status %d", int(e)) }
+
+// maxRedirects is how often an answer may name another address.
 const maxRedirects = 3
 
-// Guard decides which addresses may be reached. The zero value lets nothing but
-// public addresses pass.
-type Guard struct {
-	// AllowPrivate lets every address pass; only https is still asked for.
-	AllowPrivate bool
-	// Lookup resolves a host name; nil asks the system.
-	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	// TLS is the clients' configuration; nil is Go's.
-	TLS *tls.Config
-}
-
-// Check refuses a URL that is not https or whose host is, or resolves to, an
-// address that may not be reached. The error is one of the package's.
-func (g *Guard) Check(ctx context.Context, text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return ErrURL
-	case u.Scheme != "https":
-		return ErrScheme
-	case u.Hostname() == "" || u.User != nil:
-		return ErrHost
-	case g.AllowPrivate:
-		return nil
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return ErrLocalhost
-	}
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return Public(addr)
-	}
-	addrs, err := g.lookup(ctx, host)
-	if err != nil || len(addrs) == 0 {
-		return ErrUnresolved
-	}
-	for _, addr := range addrs {
-		if err := Public(addr); err != nil {
-			return err
+// Client returns a client whose requests end after timeout at the latest. Unless
+// private is set it connects to public addresses only; that is checked when it
+// connects, so that a name cannot point elsewhere a moment after it was looked
+// up. It uses no proxy: behind one nothing could be checked. Redirects from
+// https to http are refused.
+func Client(timeout time.Duration, private bool) *http.Client {
+	dialer := &net.Dialer{Timeout: timeout}
+	if !private {
+		dialer.Control = func(_, address string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("egress: %w", err)
+			}
+			if !Public(to.Addr()) {
+				return ErrPrivate
+			}
+			return nil
 		}
 	}
-	return nil
-}
-
-func (g *Guard) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	if g.Lookup != nil {
-		return g.Lookup(ctx, host)
-	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-}
-
-// special are ranges that netip has no name for and that lead to no public host
-// (IANA's registries of special-purpose addresses), with those that carry an
-// IPv4 address inside, whatever it is.
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("::/96"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001::/32"),
-	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
-}
-
-// Public refuses an address that is not a public host's, also when it is an IPv4
-// address in the clothes of an IPv6 one.
-func Public(addr netip.Addr) error {
-	addr = addr.Unmap().WithZone("")
-	switch {
-	case addr.IsLoopback():
-		return ErrLoopback
-	case addr.IsPrivate():
-		return ErrPrivate
-	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast():
-		return ErrLinkLocal
-	case addr.IsMulticast():
-		return ErrMulticast
-	case addr.IsUnspecified():
-		return ErrUnspecified
-	}
-	for _, p := range special {
-		if p.Contains(addr) {
-			return ErrPrivate
-		}
-	}
-	return nil
-}
-
-// Client returns a client whose every connection and redirect is checked. It uses
-// no proxy, keeps no cookies, and a whole exchange takes timeout at the most; its
-// user bounds the body.
-func (g *Guard) Client(timeout time.Duration) *http.Client {
-	dialer := &net.Dialer{Timeout: timeout, Control: g.control}
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSClientConfig: g.TLS, ForceAttemptHTTP2: true, TLSHandshakeTimeout: timeout,
-			ResponseHeaderTimeout: timeout, MaxResponseHeaderBytes: 64 << 10, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout,
+			MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 16, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 		},
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return errors.New("egress: too many redirects")
 			}
-			if err := g.Check(r.Context(), r.URL.String()); err != nil {
-				return fmt.Errorf("egress: redirect: %w", err)
+			if via[0].URL.Scheme == "https" && r.URL.Scheme != "https" {
+				return errors.New("egress: redirected from https to " + r.URL.Scheme)
 			}
 			return nil
 		},
 	}
 }
 
-// control sees the address that is about to be dialled, after all resolving.
-func (g *Guard) control(_, address string, _ syscall.RawConn) error {
-	if g.AllowPrivate {
-		return nil
+// special are networks that net/netip does not tell from public ones (IANA's
+// special-purpose registries), and those that lead into IPv4 by another name.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"), netip.MustParsePrefix("fec0::/10"),
+}
+
+// Public reports whether ip is an address of a host on the public internet.
+func Public(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+		return false
 	}
-	to, err := netip.ParseAddrPort(address)
+	for _, p := range special {
+		if p.Contains(ip) {
+			return false
+		}
+	}
+	return true
+}
+
+// Get returns the body at address, of at most limit bytes, when the status is 200.
+func Get(ctx context.Context, client *http.Client, address, accept string, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return fmt.Errorf("egress: %w", ErrHost)
+		return nil, fmt.Errorf("egress: %w", err)
 	}
-	if err := Public(to.Addr()); err != nil {
-		return fmt.Errorf("egress: %w", err)
+	req.Header.Set("Accept", accept)
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
 	}
-	return nil
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, StatusError(resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("egress: %w", err)
+	case int64(len(body)) > limit:
+		return nil, ErrTooLarge
+	}
+	return body, nil
 }
