@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/egress"
 	"github.com/madbase/madbase/platform/module"
@@ -36,6 +37,8 @@ type Deps struct {
 	// Outside fetches what administrators name by address, such as the metadata
 	// of an identity provider; nil is a client that keeps to public addresses.
 	Outside *http.Client
+	// SMS is where the providers of text messages are; only tests say.
+	SMS sms.Endpoint
 }
 
 // Module is the auth surface.
@@ -45,6 +48,7 @@ type Module struct {
 	deps   Deps
 	hasher *password.Hasher
 	policy password.Policy
+	sms    *sms.Sender
 	now    func() time.Time
 }
 
@@ -66,7 +70,11 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), now: time.Now}, nil
+	texts, err := sms.New(cfg.SMS, deps.SMS)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), sms: texts, now: time.Now}, nil
 }
 
 // outsideTimeout is the longest that a request to an address of an administrator's choice may take.

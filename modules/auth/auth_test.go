@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/platform/testkit"
 )
 
@@ -28,6 +30,7 @@ func config() auth.Config {
 		EmailEnabled: true, Autoconfirm: true, JWTExp: 3600, JWTAudience: "authenticated", JWTAdminRoles: []string{"service_role"},
 		JWTDefaultGroupName: "authenticated", PasswordMinLength: 6, RefreshRotation: true, RefreshReuseInterval: 10,
 		RateLimitTokenRefresh: 150, RateLimitOTP: 30, RateLimitAnonymousUsers: 30,
+		SMS: sms.Config{Template: "Your code is {{ .Code }}", OTPLength: 6, OTPExp: 60, MaxEvery: time.Minute, RateSent: "30"},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/sms"
 )
 
 // Config are auth's settings, by GoTrue's names. The key material is that of
@@ -40,11 +41,13 @@ type Config struct {
 
 	SiteURL      string   `env:"GOTRUE_SITE_URL" doc:"Address of the app, where links in mails and sign-ins at providers end. Checked, and not used before there are such." group:"optional"`
 	URIAllowList []string `env:"GOTRUE_URI_ALLOW_LIST" doc:"Further addresses where they may end. Not used yet either." group:"optional"`
-	PhoneEnabled bool     `env:"GOTRUE_EXTERNAL_PHONE_ENABLED" default:"false" doc:"Sign-up and sign-in by phone number. True is not supported yet." group:"optional"`
+	PhoneEnabled bool     `env:"GOTRUE_EXTERNAL_PHONE_ENABLED" default:"false" doc:"Sign-up and sign-in by phone number." group:"optional"`
 	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional"`
 	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
 
 	PrivateNetworks bool `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (such as metadata of identity providers) lead into private networks." group:"optional"`
+
+	SMS sms.Config
 
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
@@ -58,7 +61,7 @@ func (c Config) Validate() error {
 	if !c.Autoconfirm {
 		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
 	}
-	errs = append(errs, c.checkFixed())
+	errs = append(errs, c.checkFixed(), c.SMS.Validate())
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {
@@ -88,9 +91,6 @@ func (c Config) Validate() error {
 // empty one says nothing, as in GoTrue.
 func (c Config) checkFixed() error {
 	var errs []error
-	if c.PhoneEnabled {
-		errs = append(errs, errors.New("GOTRUE_EXTERNAL_PHONE_ENABLED must be false: phone numbers are not supported yet"))
-	}
 	if c.DBDriver != "" && c.DBDriver != "postgres" && c.DBDriver != "postgresql" {
 		errs = append(errs, fmt.Errorf("GOTRUE_DB_DRIVER: %q is not postgres", c.DBDriver))
 	}

@@ -11,17 +11,17 @@ import (
 // Providers that GET /settings names; none of them is there yet.
 var absentProviders = []string{
 	"apple", "azure", "bitbucket", "discord", "facebook", "snapchat", "figma", "fly", "github", "gitlab", "google", "keycloak", "kakao",
-	"linkedin", "linkedin_oidc", "notion", "spotify", "slack", "slack_oidc", "workos", "twitch", "twitter", "phone", "zoom",
+	"linkedin", "linkedin_oidc", "notion", "spotify", "slack", "slack_oidc", "workos", "twitch", "twitter", "zoom",
 }
 
 // settings answers GET /settings: what a sign-in page may offer.
 func (m *Module) settings(c echo.Context) error {
-	external := map[string]bool{"anonymous_users": m.cfg.AnonymousUsersEnabled, "email": m.cfg.EmailEnabled}
+	external := map[string]bool{"anonymous_users": m.cfg.AnonymousUsersEnabled, "email": m.cfg.EmailEnabled, "phone": m.cfg.PhoneEnabled}
 	for _, name := range absentProviders {
 		external[name] = false
 	}
 	return httpx.JSON(c, http.StatusOK, map[string]any{
-		"external": external, "disable_signup": m.cfg.DisableSignup, "mailer_autoconfirm": m.cfg.Autoconfirm, "phone_autoconfirm": false,
-		"sms_provider": "", "saml_enabled": false, "saml_private_key_next_configured": false, "passkeys_enabled": false,
+		"external": external, "disable_signup": m.cfg.DisableSignup, "mailer_autoconfirm": m.cfg.Autoconfirm, "phone_autoconfirm": m.cfg.SMS.Autoconfirm,
+		"sms_provider": m.cfg.SMS.Provider, "saml_enabled": false, "saml_private_key_next_configured": false, "passkeys_enabled": false,
 	})
 }

@@ -79,9 +79,9 @@ func TestConfigNamesItsFaults(t *testing.T) {
 		t.Error("New took it")
 	}
 	cfg = config()
-	cfg.PhoneEnabled, cfg.DBDriver, cfg.DBNamespace, cfg.SiteURL = true, "mysql", "public", "app.example.com"
+	cfg.SMS.Provider, cfg.DBDriver, cfg.DBNamespace, cfg.SiteURL = "pigeon", "mysql", "public", "app.example.com"
 	err = cfg.Validate()
-	for _, name := range []string{"GOTRUE_EXTERNAL_PHONE_ENABLED", "GOTRUE_DB_DRIVER", "GOTRUE_DB_NAMESPACE", "GOTRUE_SITE_URL"} {
+	for _, name := range []string{"GOTRUE_SMS_PROVIDER", "GOTRUE_DB_DRIVER", "GOTRUE_DB_NAMESPACE", "GOTRUE_SITE_URL"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)
 		}
