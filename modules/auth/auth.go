@@ -18,7 +18,9 @@ import (
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/egress"
 	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/secret"
 	"github.com/madbase/madbase/sql"
 )
 
@@ -32,6 +34,14 @@ type Deps struct {
 	ClientIP func(*http.Request) string
 	// Version is what GET /health reports.
 	Version string
+	// Projects are those whose mails this process sends; nil is those of its requests.
+	Projects *project.Directory
+	// MailSecret is what mails are encrypted with until they have left; empty makes
+	// one up, that no other process and no later one knows.
+	MailSecret secret.String
+	// DropIn says that the surface stands at the root of the address, on a database
+	// without madbase's own tables.
+	DropIn bool
 	// BcryptCost is for tests that sign in often; 0 is bcrypt's default, 10.
 	BcryptCost int
 	// Outside fetches what administrators name by address, such as the metadata

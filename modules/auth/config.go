@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/sms"
 )
@@ -46,6 +47,7 @@ type Config struct {
 	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
 
 	PrivateNetworks bool `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (such as metadata of identity providers) lead into private networks." group:"optional"`
+	Mail            mail.Config
 
 	SMS sms.Config
 
@@ -62,6 +64,7 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
 	}
 	errs = append(errs, c.checkFixed(), c.SMS.Validate())
+	errs = append(errs, c.checkFixed(), c.Mail.Validate())
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {

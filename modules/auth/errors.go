@@ -23,12 +23,14 @@ const (
 	codeCurrentPassword     = "current_password_invalid"
 	codeCurrentPasswordNone = "current_password_required"
 	codeEmailDisabled       = "email_provider_disabled"
+	codeEmailUnauthorized   = "email_address_not_authorized"
 	codeEmailExists         = "email_exists"
 	codeEmailNotConfirmed   = "email_not_confirmed"
 	codeInsufficientAAL     = "insufficient_aal"
 	codeInvalidCredentials  = "invalid_credentials"
 	codeNoAuthorization     = "no_authorization"
 	codeNotAdmin            = "not_admin"
+	codeOverEmailRate       = "over_email_send_rate_limit"
 	codeOverRequestRate     = "over_request_rate_limit"
 	codePhoneDisabled       = "phone_provider_disabled"
 	codePhoneExists         = "phone_exists"
@@ -83,8 +85,13 @@ func oauthError(code, description string) *apierr.Error {
 
 // tooMany asks the caller to come again after a while.
 func tooMany(after time.Duration) *apierr.Error {
+	return later(after, codeOverRequestRate, "Request rate limit reached")
+}
+
+// later is a 429 that says when to come again.
+func later(after time.Duration, code, message string) *apierr.Error {
 	seconds := int64((after + time.Second - 1) / time.Second)
-	return apierr.New(http.StatusTooManyRequests, codeOverRequestRate, "Request rate limit reached").
+	return apierr.New(http.StatusTooManyRequests, code, message).
 		WithHeader("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
 }
 

@@ -74,13 +74,43 @@ func New(deps Deps) *Server {
 // Echo gives access to the router for routes that belong to no module.
 func (s *Server) Echo() *echo.Echo { return s.echo }
 
+// arounder is the optional ability of a module to see each of its requests as a whole.
+type arounder interface {
+	Around(next echo.HandlerFunc) echo.HandlerFunc
+}
+
 // Mount registers m's routes under prefix ("" or "/rest/v1"), with its own error
-// dialect where it has one. The middleware mw runs on every route of m.
+// dialect and its middleware where it has them. The middleware mw runs on every
+// request under prefix, before m's own.
 func (s *Server) Mount(prefix string, m module.Module, mw ...echo.MiddlewareFunc) {
+	if a, ok := m.(arounder); ok {
+		mw = append(mw[:len(mw):len(mw)], a.Around)
+	}
 	if d, ok := m.(shaper); ok {
 		s.shapes = append(s.shapes, mountedShape{prefix, d.ErrorShape()})
 	}
-	m.Routes(s.echo.Group(prefix, mw...))
+	if len(mw) > 0 {
+		s.echo.Use(under(prefix, mw))
+	}
+	m.Routes(s.echo.Group(prefix))
+}
+
+// under runs mw on requests whose path begins with prefix. A group's own
+// middleware would answer 404 to wrong methods.
+func under(prefix string, mw []echo.MiddlewareFunc) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			rest, found := strings.CutPrefix(c.Request().URL.Path, prefix)
+			if !found || rest != "" && rest[0] != '/' {
+				return next(c)
+			}
+			h := next
+			for i := len(mw) - 1; i >= 0; i-- {
+				h = mw[i](h)
+			}
+			return h(c)
+		}
+	}
 }
 
 // Handler serves the routes without a socket.

@@ -1,0 +1,149 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/madbase/madbase/modules/auth/mail"
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/ratelimit"
+)
+
+// sendMail has a mail leave once tx has committed, and not at all if it does not.
+// Call it in the transaction that makes the message's tokens. It asks in this
+// order, as GoTrue does: is the user's last one of the kind long enough ago
+// (429 over_email_send_rate_limit), may the address get mails at all (400
+// email_address_not_authorized), and has the server one left (429).
+//
+// It sets the user's confirmation_sent_at, recovery_sent_at, email_change_sent_at
+// or reauthentication_sent_at, in the row and in msg.User; what the caller's own
+// transaction wrote there before does not count as a mail.
+func (m *Module) sendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	if err := m.takeMailClock(ctx, tx, msg); err != nil {
+		return err
+	}
+	for _, address := range m.recipients(msg) {
+		if !m.authorizedAddress(address) {
+			return badRequest(codeEmailUnauthorized, fmt.Sprintf("Email address %q cannot be used as it is not authorized", address))
+		}
+	}
+	if err := m.takeMail(ctx); err != nil {
+		return err
+	}
+	return m.postMail(ctx, tx, msg)
+}
+
+// notify tells a user of a change of their account, when the setting asks for it
+// and there is an address. It is sendMail for notifications: call it in the
+// transaction of the change.
+func (m *Module) notify(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	if !m.cfg.Mail.Notifies(msg.Kind) || msg.Recipient() == "" {
+		return nil
+	}
+	return m.sendMail(ctx, tx, msg)
+}
+
+// mailClock is what a kind's frequency goes by. Invitations have no least time
+// between two, but count for confirmations; notifications have none.
+func mailClock(k mail.Kind, every time.Duration) (clock store.Clock, least time.Duration, found bool) {
+	switch k {
+	case mail.Confirmation:
+		return store.ClockConfirmation, every, true
+	case mail.Invite:
+		return store.ClockConfirmation, 0, true
+	case mail.Recovery, mail.MagicLink:
+		return store.ClockRecovery, every, true
+	case mail.EmailChange:
+		return store.ClockEmailChange, every, true
+	case mail.Reauthentication:
+		return store.ClockReauthentication, every, true
+	}
+	return 0, 0, false
+}
+
+func (m *Module) takeMailClock(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	clock, every, found := mailClock(msg.Kind, m.cfg.Mail.Frequency())
+	if !found {
+		return nil
+	}
+	at, wait, err := store.TakeClock(ctx, tx, msg.User.ID, clock, every)
+	if err != nil {
+		return fmt.Errorf("auth: send mail: %w", err)
+	}
+	if wait > 0 {
+		return tooSoon(wait, codeOverEmailRate)
+	}
+	switch clock {
+	case store.ClockConfirmation:
+		msg.User.ConfirmationSentAt = &at
+	case store.ClockRecovery:
+		msg.User.RecoverySentAt = &at
+	case store.ClockEmailChange:
+		msg.User.EmailChangeSentAt = &at
+	case store.ClockReauthentication:
+		msg.User.ReauthenticationSentAt = &at
+	}
+	return nil
+}
+
+// tooSoon refuses another mail or text to one user.
+func tooSoon(wait time.Duration, code string) *apierr.Error {
+	return later(wait, code, fmt.Sprintf("For security purposes, you can only request this after %d seconds.", wait/time.Second))
+}
+
+// recipients are the addresses that a message goes to.
+func (m *Module) recipients(msg mail.Message) []string {
+	if msg.Kind != mail.EmailChange {
+		return []string{msg.Recipient()}
+	}
+	if msg.Token == "" {
+		return []string{msg.NewEmail}
+	}
+	return []string{msg.NewEmail, msg.Recipient()}
+}
+
+// addressLabel is the part of name+label@host that authorisation leaves out.
+var addressLabel = regexp.MustCompile("[+][^@]+@")
+
+func (m *Module) authorizedAddress(address string) bool {
+	allowed := m.cfg.Mail.Authorized
+	plain := addressLabel.ReplaceAllString(address, "@")
+	return len(allowed) == 0 || slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, plain) })
+}
+
+// takeMail counts a mail against the limit of the whole server, which is one for
+// all its processes. Autoconfirm lifts it, but for a limit of 0.
+func (m *Module) takeMail(ctx context.Context) error {
+	const message = "email rate limit exceeded"
+	if m.cfg.Mail.RateLimit == mail.NoMails {
+		return later(time.Hour, codeOverEmailRate, message)
+	}
+	if m.cfg.Autoconfirm || m.cfg.Mail.RateLimit == "" || m.deps.Limiter == nil {
+		return nil
+	}
+	limit, err := ratelimit.Parse(m.cfg.Mail.RateLimit)
+	if err != nil {
+		return fmt.Errorf("auth: GOTRUE_RATE_LIMIT_EMAIL_SENT: %w", err)
+	}
+	decision, err := m.deps.Limiter.Allow(ctx, "auth/sent/email/"+project.From(ctx).Ref, limit)
+	if err != nil {
+		return fmt.Errorf("auth: rate limit: %w", err)
+	}
+	if !decision.Allowed {
+		return later(decision.RetryAfter, codeOverEmailRate, message)
+	}
+	return nil
+}
+
+// postMail puts the mail down in tx.
+func (m *Module) postMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	m.deps.Log.WarnContext(ctx, "no mail leaves yet", "kind", msg.Kind, "user", msg.User.ID, "link", m.mailLink(ctx, msg.Kind, "", "") != "")
+	return nil
+}
