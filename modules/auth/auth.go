@@ -54,12 +54,13 @@ type Deps struct {
 // Module is the auth surface.
 type Module struct {
 	module.Base
-	cfg    Config
-	deps   Deps
-	hasher *password.Hasher
-	policy password.Policy
-	sms    *sms.Sender
-	now    func() time.Time
+	cfg       Config
+	deps      Deps
+	hasher    *password.Hasher
+	policy    password.Policy
+	sms       *sms.Sender
+	redirects redirects
+	now       func() time.Time
 }
 
 // New returns the module; it fails on settings that Config.Validate refuses.
@@ -84,7 +85,11 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), sms: texts, now: time.Now}, nil
+	redirects, err := newRedirects(cfg.SiteURL, cfg.URIAllowList)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}, nil
 }
 
 // outsideTimeout is the longest that a request to an address of an administrator's choice may take.

@@ -40,9 +40,9 @@ type Config struct {
 	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups, and changes of a user, per caller in 5 minutes; 0 is no limit." group:"optional"`
 	RateLimitAnonymousUsers int    `env:"GOTRUE_RATE_LIMIT_ANONYMOUS_USERS" default:"30" doc:"Anonymous sign-ins per caller in an hour; 0 is no limit." group:"optional"`
 
-	SiteURL      string   `env:"GOTRUE_SITE_URL" doc:"Address of the app, where links in mails and sign-ins at providers end. Checked, and not used before there are such." group:"optional"`
-	URIAllowList []string `env:"GOTRUE_URI_ALLOW_LIST" doc:"Further addresses where they may end. Not used yet either." group:"optional"`
 	PhoneEnabled bool     `env:"GOTRUE_EXTERNAL_PHONE_ENABLED" default:"false" doc:"Sign-up and sign-in by phone number." group:"optional"`
+	SiteURL      string   `env:"GOTRUE_SITE_URL" doc:"Address of the app, where links in mails and sign-ins at providers end. Empty: the public URL." group:"optional"`
+	URIAllowList []string `env:"GOTRUE_URI_ALLOW_LIST" doc:"Further addresses where they may end, as globs: * passes neither dots nor slashes, ** passes all." group:"optional"`
 	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional"`
 	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
 
@@ -50,6 +50,8 @@ type Config struct {
 	Mail            mail.Config
 
 	SMS sms.Config
+
+	Flow FlowConfig
 
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
@@ -63,8 +65,8 @@ func (c Config) Validate() error {
 	if !c.Autoconfirm {
 		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
 	}
-	errs = append(errs, c.checkFixed(), c.SMS.Validate())
-	errs = append(errs, c.checkFixed(), c.Mail.Validate())
+	_, allowErr := newRedirects(c.SiteURL, c.URIAllowList)
+	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate())
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {

@@ -20,6 +20,7 @@ import (
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/httpx"
 )
 
 // pkce are the parameters of a flow that ends in a code (RFC 7636, section 4.3),
@@ -159,7 +160,7 @@ func (m *Module) grantPKCE(c echo.Context) error {
 	if err != nil {
 		return databaseError("Database error granting user", err)
 	}
-	return m.respondBody(c, codeSessionBody{m.answer(c, in), flow.ProviderAccessToken, flow.ProviderRefreshToken})
+	return httpx.JSON(c, http.StatusOK, codeSessionBody{m.answer(c, in), flow.ProviderAccessToken, flow.ProviderRefreshToken})
 }
 
 // redeemCode takes a flow away whose code and challenge are answered, or says

@@ -10,7 +10,7 @@ import (
 // token answers POST /token, by the grant that the query names, or a form; but
 // the grants themselves read JSON only.
 func (m *Module) token(c echo.Context) error {
-	grants := map[string]echo.HandlerFunc{"password": m.grantPassword, "refresh_token": m.grantRefresh}
+	grants := map[string]echo.HandlerFunc{"password": m.grantPassword, "refresh_token": m.grantRefresh, "pkce": m.grantPKCE}
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	grant := grants[r.FormValue("grant_type")]

@@ -36,16 +36,23 @@ var putOneTime = map[OneTime]string{
 	ReauthenticationToken:   `UPDATE auth.users SET reauthentication_token = $2, reauthentication_sent_at = now(), updated_at = now() WHERE id = $1`,
 }
 
+// NewOneTime is a token to be: its hash, and the address or number that it is sent to.
+type NewOneTime struct {
+	UserID          string
+	Kind            OneTime
+	RelatesTo, Hash string
+}
+
 // PutOneTime gives the user a token of the kind in place of any that they have
-// of it: hash for the address or number that it is sent to. Its life begins now.
-func PutOneTime(ctx context.Context, q db.Queryer, userID string, kind OneTime, relatesTo, hash string) error {
-	if err := exec(ctx, q, "put one-time token", putOneTime[kind], userID, hash); err != nil {
+// of it. Its life begins now.
+func PutOneTime(ctx context.Context, q db.Queryer, n NewOneTime) error {
+	if err := exec(ctx, q, "put one-time token", putOneTime[n.Kind], n.UserID, n.Hash); err != nil {
 		return err
 	}
 	return exec(ctx, q, "put one-time token", `INSERT INTO auth.one_time_tokens (id, user_id, token_type, token_hash, relates_to, created_at, updated_at)
 		VALUES (gen_random_uuid(), $1, $2::auth.one_time_token_type, $3, lower($4), now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc')
 		ON CONFLICT (user_id, token_type) DO UPDATE SET token_hash = excluded.token_hash, relates_to = excluded.relates_to,
-			created_at = excluded.created_at, updated_at = excluded.updated_at`, userID, string(kind), hash, relatesTo)
+			created_at = excluded.created_at, updated_at = excluded.updated_at`, n.UserID, string(n.Kind), n.Hash, n.RelatesTo)
 }
 
 // dropOneTime takes a kind's hash from the user ($1).
