@@ -48,6 +48,7 @@ const (
 	codeSessionExpired      = "session_expired"
 	codeSessionNotFound     = "session_not_found"
 	codeSignupDisabled      = "signup_disabled"
+	codeSMSFailed           = "sms_send_failed"
 	codeTooLarge            = "request_entity_too_large"
 	codeUnexpected          = "unexpected_failure"
 	codeUnknown             = "unknown"

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/httpx"
 )
@@ -20,7 +21,15 @@ type passwordRequest struct {
 	Password string `json:"password"`
 }
 
-// grantPassword signs in by address and password. Who has no account and who has
+// provider is what the user is named by.
+func (r passwordRequest) provider() string {
+	if r.Phone != "" {
+		return store.ProviderPhone
+	}
+	return store.ProviderEmail
+}
+
+// grantPassword signs in by address or number and password. Who has no account and who has
 // another password get the same answer after the same time.
 func (m *Module) grantPassword(c echo.Context) error {
 	var req passwordRequest
@@ -31,12 +40,9 @@ func (m *Module) grantPassword(c echo.Context) error {
 		return err
 	}
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	user, err := store.UserByEmail(ctx, pool, strings.ToLower(req.Email), m.audience(c.Request()))
-	if errors.Is(err, store.ErrNotFound) {
-		user, err = &store.User{}, nil
-	}
+	user, err := m.passwordUser(c, req)
 	if err != nil {
-		return databaseError("Database error querying schema", fmt.Errorf("auth: sign in: %w", err))
+		return err
 	}
 	err = m.hasher.Compare(ctx, user.PasswordHash, req.Password)
 	if errors.Is(err, password.ErrMismatch) {
@@ -48,12 +54,15 @@ func (m *Module) grantPassword(c echo.Context) error {
 	if user.Banned(m.now()) {
 		return badRequest(codeUserBanned, "User is banned")
 	}
-	if user.EmailConfirmedAt == nil {
+	if req.Email != "" && user.EmailConfirmedAt == nil {
 		return badRequest(codeEmailNotConfirmed, "Email not confirmed")
+	}
+	if req.Phone != "" && user.PhoneConfirmedAt == nil {
+		return badRequest(codePhoneNotConfirmed, "Phone not confirmed")
 	}
 	var in *issued
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		in, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, user, req.provider(), m.client(c.Request()))
 		return err
 	})
 	if store.Violates(err, "sessions_user_id_fkey") { // the user was deleted in the meantime
@@ -65,15 +74,33 @@ func (m *Module) grantPassword(c echo.Context) error {
 	return httpx.JSON(c, http.StatusOK, passwordSessionBody{m.answer(c, in), m.policy.Check(req.Password)})
 }
 
+// passwordUser is the user that the request names; one without a password, which
+// nothing matches, stands for one that is not there.
+func (m *Module) passwordUser(c echo.Context, req passwordRequest) (user *store.User, err error) {
+	ctx, pool, audience := c.Request().Context(), projectOf(c).DB.Auth, m.audience(c.Request())
+	if req.Phone != "" {
+		user, err = store.UserByPhone(ctx, pool, sms.Digits(req.Phone), audience)
+	} else {
+		user, err = store.UserByEmail(ctx, pool, strings.ToLower(req.Email), audience)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return &store.User{}, nil
+	}
+	if err != nil {
+		return nil, databaseError("Database error querying schema", fmt.Errorf("auth: sign in: %w", err))
+	}
+	return user, nil
+}
+
 func (m *Module) checkPasswordGrant(req passwordRequest) error {
 	switch {
 	case req.Email != "" && req.Phone != "":
 		return invalid("Only an email address or phone number should be provided on login.")
 	case req.Email == "" && req.Phone == "":
 		return invalid("missing email or phone")
-	case req.Phone != "":
+	case req.Phone != "" && !m.cfg.PhoneEnabled:
 		return unprocessable(codePhoneDisabled, "Phone logins are disabled")
-	case !m.cfg.EmailEnabled:
+	case req.Email != "" && !m.cfg.EmailEnabled:
 		return unprocessable(codeEmailDisabled, "Email logins are disabled")
 	}
 	return nil

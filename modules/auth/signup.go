@@ -58,7 +58,7 @@ func (m *Module) signup(c echo.Context) error {
 		if user, err = m.insertSignup(ctx, tx, req, hash); err != nil {
 			return err
 		}
-		in, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, user, store.ProviderEmail, m.client(c.Request()))
 		return err
 	})
 	if store.Violates(err, "users_email_partial_key") { // the same sign-up came twice at once
@@ -127,9 +127,10 @@ func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupReque
 	return user, m.audit(ctx, q, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail})
 }
 
-// signIn notes a sign-in by password and starts its session.
-func (m *Module) signIn(ctx context.Context, q db.Queryer, user *store.User, who client) (*issued, error) {
-	if err := m.audit(ctx, q, user, actionLogin, map[string]any{"provider": store.ProviderEmail}); err != nil {
+// signIn notes a sign-in by password, with the address or number of provider, and
+// starts its session.
+func (m *Module) signIn(ctx context.Context, q db.Queryer, user *store.User, provider string, who client) (*issued, error) {
+	if err := m.audit(ctx, q, user, actionLogin, map[string]any{"provider": provider}); err != nil {
 		return nil, err
 	}
 	return m.startSession(ctx, q, user, entry{method: methodPassword}, who)
@@ -166,7 +167,7 @@ func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest
 		if user, err = store.UserByID(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		in, err = m.signIn(ctx, tx, user, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, user, store.ProviderEmail, m.client(c.Request()))
 		return err
 	})
 	if err != nil {

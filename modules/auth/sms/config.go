@@ -19,7 +19,7 @@ type Config struct {
 	OTPLength   int           `env:"GOTRUE_SMS_OTP_LENGTH" default:"6" doc:"Digits of a code, 6 to 10." group:"optional"`
 	OTPExp      int           `env:"GOTRUE_SMS_OTP_EXP" default:"60" doc:"Seconds for which a code holds." group:"optional"`
 	MaxEvery    time.Duration `env:"GOTRUE_SMS_MAX_FREQUENCY" default:"1m" doc:"Least time between two codes of one kind for one user." group:"optional"`
-	RateSent    string        `env:"GOTRUE_RATE_LIMIT_SMS_SENT" default:"30" doc:"Most messages of all users together in an hour, or with a duration, as in 100/24h. GoTrue counts none with GOTRUE_SMS_AUTOCONFIRM; madbase counts them too." group:"optional"`
+	RateSent    string        `env:"GOTRUE_RATE_LIMIT_SMS_SENT" default:"30" doc:"Most messages of all users together in an hour, or with a duration, as in 100/24h; 0 is none. GoTrue counts none with GOTRUE_SMS_AUTOCONFIRM; madbase counts them too." group:"optional"`
 
 	TestOTP           secret.String `env:"GOTRUE_SMS_TEST_OTP" doc:"Numbers that get no message and whose code is always the same: number:code, parted by commas." group:"optional"`
 	TestOTPValidUntil string        `env:"GOTRUE_SMS_TEST_OTP_VALID_UNTIL" doc:"When the codes of GOTRUE_SMS_TEST_OTP end (RFC 3339). Empty: never." group:"optional"`
@@ -66,6 +66,17 @@ type VonageConfig struct {
 	From      string        `env:"GOTRUE_SMS_VONAGE_FROM" doc:"Name or number that messages by Vonage come from." group:"optional"`
 }
 
+// Frequency is the least time between two codes; a setting of 0 means GoTrue's minute.
+func (c Config) Frequency() time.Duration {
+	if c.MaxEvery == 0 {
+		return time.Minute
+	}
+	return c.MaxEvery
+}
+
+// NoMessages is the RateSent that refuses every message.
+const NoMessages = "0"
+
 // Digits that a code may have.
 const (
 	minCode = 6
@@ -85,7 +96,7 @@ func (c Config) Validate() error {
 	if c.MaxEvery < 0 {
 		fault("GOTRUE_SMS_MAX_FREQUENCY must not be negative")
 	}
-	if _, err := ratelimit.Parse(c.RateSent); err != nil {
+	if _, err := ratelimit.Parse(c.RateSent); err != nil && c.RateSent != NoMessages {
 		fault("GOTRUE_RATE_LIMIT_SMS_SENT: %w", err)
 	}
 	if _, err := ParseTemplate(c.Template); err != nil {
