@@ -37,6 +37,7 @@ const (
 	codeOTPExpired          = "otp_expired"
 	codeOverEmailRate       = "over_email_send_rate_limit"
 	codeOverRequestRate     = "over_request_rate_limit"
+	codeOverSMSRate         = "over_sms_send_rate_limit"
 	codePhoneDisabled       = "phone_provider_disabled"
 	codePhoneExists         = "phone_exists"
 	codePhoneNotConfirmed   = "phone_not_confirmed"
