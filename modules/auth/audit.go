@@ -10,21 +10,33 @@ import (
 
 // What the audit log tells of, with GoTrue's names.
 const (
-	actionLogin           = "login"
-	actionLogout          = "logout"
-	actionRepeatedSignup  = "user_repeated_signup"
-	actionSignedUp        = "user_signedup"
-	actionTokenRefreshed  = "token_refreshed"
-	actionTokenRevoked    = "token_revoked"
-	actionUserDeleted     = "user_deleted"
-	actionUserModified    = "user_modified"
-	actionUpdatedPassword = "user_updated_password"
+	actionChallengeCreated   = "challenge_created"
+	actionFactorDeleted      = "factor_deleted"
+	actionFactorEnrolling    = "factor_in_progress"
+	actionFactorUnenrolled   = "factor_unenrolled"
+	actionFactorUpdated      = "factor_updated"
+	actionFactorVerification = "verification_attempted"
+	actionPasskeyCreated     = "passkey_created"
+	actionPasskeyDeleted     = "passkey_deleted"
+	actionPasskeyUpdated     = "passkey_updated"
+	actionLogin              = "login"
+	actionLogout             = "logout"
+	actionRepeatedSignup     = "user_repeated_signup"
+	actionSignedUp           = "user_signedup"
+	actionTokenRefreshed     = "token_refreshed"
+	actionTokenRevoked       = "token_revoked"
+	actionUserDeleted        = "user_deleted"
+	actionUserModified       = "user_modified"
+	actionUpdatedPassword    = "user_updated_password"
 )
 
 // logTypes sort the actions.
 var logTypes = map[string]string{
 	actionLogin: "account", actionLogout: "account", actionSignedUp: "team", actionUserDeleted: "team", actionTokenRefreshed: "token",
 	actionTokenRevoked: "token", actionUserModified: "user", actionRepeatedSignup: "user", actionUpdatedPassword: "user",
+	actionChallengeCreated: "factor", actionFactorDeleted: "factor", actionFactorEnrolling: "factor", actionFactorUnenrolled: "factor",
+	actionFactorUpdated: "factor", actionFactorVerification: "factor", actionPasskeyCreated: "user", actionPasskeyDeleted: "user",
+	actionPasskeyUpdated: "user",
 }
 
 // admin is who calls an admin route: a role, not a person.

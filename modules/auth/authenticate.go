@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/claims"
 )
@@ -118,6 +119,9 @@ func (m *Module) load(c echo.Context, caller *claims.Caller) (signedIn, error) {
 		return signedIn{}, forbidden(codeUserBanned, "User is banned")
 	case !hasAudience(caller, user.Audience):
 		return signedIn{}, foreignAudience()
+	}
+	if caller.Payload["aal"] == token.AAL1 { // a token of before the session was raised stays what it was
+		session.AAL = token.AAL1
 	}
 	return signedIn{user, session}, nil
 }

@@ -94,14 +94,3 @@ func PutOwnIdentity(ctx context.Context, q db.Queryer, userID string, o Own) err
 	}
 	return nil
 }
-
-// RefreshProviders writes the providers of the user's identities, the oldest
-// first, to app_metadata as "providers", and the first of them as "provider".
-func RefreshProviders(ctx context.Context, q db.Queryer, userID string) error {
-	return exec(ctx, q, "refresh providers", `UPDATE auth.users u SET updated_at = now(), raw_app_meta_data = coalesce(u.raw_app_meta_data, '{}')
-			|| jsonb_build_object('providers', coalesce(p.names, '[]'))
-			|| CASE WHEN p.names IS NULL THEN '{}' ELSE jsonb_build_object('provider', p.names->0) END
-		FROM (SELECT jsonb_agg(provider ORDER BY first, provider) AS names
-			FROM (SELECT provider, min(created_at) AS first FROM auth.identities WHERE user_id = $1 GROUP BY provider) i) p
-		WHERE u.id = $1`, userID)
-}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,7 +41,7 @@ type User struct {
 	LastSignInAt           *time.Time      `json:"last_sign_in_at,omitempty"`
 	AppMetadata            json.RawMessage `json:"app_metadata"`
 	UserMetadata           json.RawMessage `json:"user_metadata"`
-	Factors                json.RawMessage `json:"factors,omitempty"`
+	Factors                []Factor        `json:"factors,omitempty"`
 	Identities             []Identity      `json:"identities"`
 	CreatedAt              time.Time       `json:"created_at"`
 	UpdatedAt              time.Time       `json:"updated_at"`
@@ -56,21 +57,7 @@ type User struct {
 func (u *User) Banned(now time.Time) bool { return u.BannedUntil != nil && now.Before(*u.BannedUntil) }
 
 // HasSecondFactor reports whether the user has verified one, and so must use it.
-func (u *User) HasSecondFactor() bool {
-	if len(u.Factors) == 0 {
-		return false
-	}
-	var factors []struct {
-		Status string `json:"status"`
-	}
-	_ = json.Unmarshal(u.Factors, &factors) // the database made it
-	for _, f := range factors {
-		if f.Status == "verified" {
-			return true
-		}
-	}
-	return false
-}
+func (u *User) HasSecondFactor() bool { return slices.ContainsFunc(u.Factors, Factor.Verified) }
 
 // noInstance is the instance_id of every row: a relic of GoTrue's that its queries still ask for.
 const noInstance = "00000000-0000-0000-0000-000000000000"
@@ -83,10 +70,7 @@ const userColumns = `u.id, coalesce(u.aud, ''), coalesce(u.role, ''), coalesce(u
 	u.reauthentication_sent_at, u.last_sign_in_at, coalesce(u.raw_app_meta_data, '{}'), coalesce(u.raw_user_meta_data, '{}'),
 	coalesce(u.created_at, to_timestamp(0)), coalesce(u.updated_at, u.created_at, to_timestamp(0)), u.banned_until, u.deleted_at, u.is_anonymous,
 	u.is_sso_user, coalesce(u.encrypted_password, ''),
-	(SELECT json_agg(json_strip_nulls(json_build_object('id', f.id, 'created_at', f.created_at, 'updated_at', f.updated_at, 'status', f.status,
-		'friendly_name', f.friendly_name, 'factor_type', f.factor_type, 'phone', coalesce(f.phone, ''), 'last_challenged_at', f.last_challenged_at,
-		'web_authn_aaguid', f.web_authn_aaguid)) ORDER BY f.created_at)
-		FROM auth.mfa_factors f WHERE f.user_id = u.id)`
+	(SELECT json_agg(` + factorJSON + ` ORDER BY f.created_at) FROM auth.mfa_factors f WHERE f.user_id = u.id)`
 
 func (u *User) into() []any {
 	return []any{
@@ -108,6 +92,9 @@ func (u *User) utc() {
 		if t != nil {
 			*t = t.UTC()
 		}
+	}
+	for i := range u.Factors {
+		u.Factors[i].utc()
 	}
 }
 

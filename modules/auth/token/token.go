@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -58,13 +59,13 @@ const (
 	AAL2 = "aal2"
 )
 
+// SecondFactors are the methods that raise a session to AAL2.
+var SecondFactors = []string{"totp", "mfa/phone", "mfa/webauthn"}
+
 // Level is the assurance that the methods give: AAL2 with a second factor among them.
 func Level(methods []Method) string {
-	for _, m := range methods {
-		switch m.Method {
-		case "totp", "mfa/phone", "mfa/webauthn":
-			return AAL2
-		}
+	if slices.ContainsFunc(methods, func(m Method) bool { return slices.Contains(SecondFactors, m.Method) }) {
+		return AAL2
 	}
 	return AAL1
 }
