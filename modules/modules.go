@@ -143,7 +143,10 @@ func handler(s *httpx.Server) http.Handler {
 }
 
 func (f *foundation) auth() (module.Module, error) {
-	return auth.New(f.cfg.Auth, auth.Deps{Log: f.log, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version})
+	return auth.New(f.cfg.Auth, auth.Deps{
+		Log: f.log, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
+		MailSecret: f.cfg.Claims.Secret, DropIn: f.cfg.Server.DropIn,
+	})
 }
 
 func (f *foundation) rest() (module.Module, error) {

@@ -4,6 +4,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -39,6 +40,9 @@ type Deps struct {
 	// MailSecret is what mails are encrypted with until they have left; empty makes
 	// one up, that no other process and no later one knows.
 	MailSecret secret.String
+	// InboxURL is where the dev inbox is shown, which gets the mails where there is
+	// no mail server; empty is no such inbox.
+	InboxURL string
 	// DropIn says that the surface stands at the root of the address, on a database
 	// without madbase's own tables.
 	DropIn bool
@@ -60,6 +64,7 @@ type Module struct {
 	policy    password.Policy
 	sms       *sms.Sender
 	redirects redirects
+	mailer    *mailer
 	now       func() time.Time
 }
 
@@ -89,7 +94,23 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	return &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}, nil
+	m := &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
+	if m.mailer, err = m.newMailer(); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return m, nil
+}
+
+// Start begins to send mails, also those that an earlier process has left.
+func (m *Module) Start(ctx context.Context) error {
+	m.startMail(ctx)
+	return nil
+}
+
+// Stop ends what Start began.
+func (m *Module) Stop(ctx context.Context) error {
+	m.mailer.postman.Stop(ctx)
+	return nil
 }
 
 // outsideTimeout is the longest that a request to an address of an administrator's choice may take.

@@ -141,9 +141,3 @@ func (m *Module) takeMail(ctx context.Context) error {
 	}
 	return nil
 }
-
-// postMail puts the mail down in tx.
-func (m *Module) postMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
-	m.deps.Log.WarnContext(ctx, "no mail leaves yet", "kind", msg.Kind, "user", msg.User.ID, "link", m.mailLink(ctx, msg.Kind, "", "") != "")
-	return nil
-}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/platform/project"
 )
@@ -40,7 +38,7 @@ func (m *Module) linkTarget(ctx context.Context, kind mail.Kind) *url.URL {
 		kind = mail.Recovery
 	}
 	base := &url.URL{}
-	if parsed, err := url.Parse(linkBase(ctx)); err == nil {
+	if parsed, err := url.Parse(m.linkBase(ctx)); err == nil {
 		base = parsed
 	}
 	if own, err := url.Parse(m.cfg.Mail.URLPaths[string(kind)]); err == nil && own.String() != "" {
@@ -52,29 +50,18 @@ func (m *Module) linkTarget(ctx context.Context, kind mail.Kind) *url.URL {
 	return base.JoinPath("auth/v1/verify")
 }
 
-type linkBaseKey struct{}
-
 // linkBase is the address that links begin with: the request's own host, where it
 // is one of GOTRUE_MAILER_EXTERNAL_HOSTS, or else the project's public URL.
-func linkBase(ctx context.Context) string {
-	if base, ok := ctx.Value(linkBaseKey{}).(string); ok {
-		return base
+func (m *Module) linkBase(ctx context.Context) string {
+	if r := slipOf(ctx).request; r != nil {
+		if base := m.externalHost(r); base != "" {
+			return base
+		}
 	}
 	if p := project.From(ctx); p != nil {
 		return p.PublicURL
 	}
 	return ""
-}
-
-// Around notes what mails need to know of a request: the host that its links begin with.
-func (m *Module) Around(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if base := m.externalHost(r); base != "" {
-			c.SetRequest(r.WithContext(context.WithValue(r.Context(), linkBaseKey{}, base)))
-		}
-		return next(c)
-	}
 }
 
 // externalHost is the address of the allowed host that r came to, or nothing. The

@@ -53,7 +53,7 @@ func (k Kind) Action() string {
 // Message is what a mail tells, before it is written out.
 type Message struct {
 	Kind Kind
-	// User is whose account it is about, as before the change that asks for the mail.
+	// User is whose account it is about; in notifications as it is after the change.
 	User *store.User
 	// To is where it goes; empty is the user's address. An EmailChange goes to
 	// NewEmail, and to the user's address too when that has a code.
