@@ -30,7 +30,7 @@ type service struct {
 	fixed bool
 	pkce  bool
 	style oauth2.AuthStyle
-	// params are added to the authorization request, and exchange to the token request.
+	// params are added to the authorization request.
 	params map[string]string
 	// read says who the token is for.
 	read func(context.Context, *reading) (Identity, error)
@@ -44,7 +44,7 @@ type client struct {
 	config  Config
 	oauth   oauth2.Config
 	http    *http.Client
-	issuers *Issuers
+	issuers *issuers
 }
 
 // reading is what a service's function reads a person with.
@@ -77,7 +77,7 @@ func (s *Services) New(ctx context.Context, name string, cfg Config, scopes stri
 	hosts := strings.NewReplacer("{auth}", auth, "{api}", api)
 	endpoint := oauth2.Endpoint{AuthURL: hosts.Replace(row.authorize), TokenURL: hosts.Replace(row.token)}
 	if row.issuer != "" {
-		issuer, err := s.issuers.Get(ctx, row.issuer)
+		issuer, err := s.issuers.get(ctx, row.issuer, "")
 		if err != nil {
 			return nil, err
 		}
@@ -105,30 +105,53 @@ func host(setting, usual string) string {
 // Services makes providers. It is safe for use by several goroutines.
 type Services struct {
 	client  *http.Client
-	issuers *Issuers
+	issuers *issuers
 }
 
-// NewServices returns services that are asked through client, which must have a timeout.
-func NewServices(c *http.Client, issuers *Issuers) *Services {
-	return &Services{client: c, issuers: issuers}
+// NewServices returns services that are asked through c, which must have a
+// timeout. At most 1 MiB is read of any answer.
+func NewServices(c *http.Client) *Services {
+	bounded := *c
+	bounded.Transport = limited{c.Transport}
+	return &Services{client: &bounded, issuers: newIssuers(&bounded)}
 }
 
-// PKCE reports whether the service takes a verifier.
-func (c *client) PKCE() bool { return c.pkce }
+// limited cuts every answer off.
+type limited struct{ base http.RoundTripper }
+
+// RoundTrip sends the request; the answer's body ends after maxAnswer bytes.
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	base := l.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	resp, err := base.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	}
+	return resp, err
+}
 
 // Start returns the service's address with the request for authorization.
-func (c *client) Start(_ context.Context, a Authorization) (string, error) {
-	return start(&c.oauth, c.params, a)
+func (c *client) Start(_ context.Context, a Authorization) (string, string, error) {
+	return start(&c.oauth, c.params, c.pkce, a)
 }
 
 // start writes an authorization request. The server's own parameters come last:
-// none of the others can take their place.
-func start(cfg *oauth2.Config, fixed map[string]string, a Authorization) (string, error) {
-	target, err := url.Parse(cfg.AuthCodeURL(a.State))
-	if err != nil {
-		return "", fmt.Errorf("provider: authorization address: %w", err)
+// no others can take their place.
+func start(cfg *oauth2.Config, fixed map[string]string, pkce bool, a Authorization) (address, verifier string, err error) {
+	var options []oauth2.AuthCodeOption
+	if pkce {
+		verifier = oauth2.GenerateVerifier()
+		options = append(options, oauth2.S256ChallengeOption(verifier))
 	}
-	own := target.Query()
+	target, err := url.Parse(cfg.AuthCodeURL(a.State, options...))
+	if err != nil {
+		return "", "", fmt.Errorf("provider: authorization address: %w", err)
+	}
 	q := url.Values{}
 	for name := range a.Params {
 		q.Set(name, a.Params.Get(name))
@@ -136,19 +159,18 @@ func start(cfg *oauth2.Config, fixed map[string]string, a Authorization) (string
 	for name, value := range fixed {
 		q.Set(name, value)
 	}
-	for name, values := range own {
+	for name, values := range target.Query() {
 		q[name] = values
 	}
-	if a.Verifier != "" {
-		q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(a.Verifier))
-		q.Set("code_challenge_method", "S256")
-	}
 	target.RawQuery = q.Encode()
-	return target.String(), nil
+	return target.String(), verifier, nil
 }
 
 // Finish exchanges the code and reads who it is.
 func (c *client) Finish(ctx context.Context, cb Callback) (*Grant, error) {
+	if c.pkce && cb.Kept == "" {
+		return nil, fmt.Errorf("%w: the verifier is missing", ErrExchange)
+	}
 	token, err := exchange(ctx, &c.oauth, c.http, cb)
 	if err != nil {
 		return nil, err
@@ -163,8 +185,8 @@ func (c *client) Finish(ctx context.Context, cb Callback) (*Grant, error) {
 // exchange asks the token endpoint for the code's token.
 func exchange(ctx context.Context, cfg *oauth2.Config, h *http.Client, cb Callback) (*oauth2.Token, error) {
 	var options []oauth2.AuthCodeOption
-	if cb.Verifier != "" {
-		options = append(options, oauth2.VerifierOption(cb.Verifier))
+	if cb.Kept != "" {
+		options = append(options, oauth2.VerifierOption(cb.Kept))
 	}
 	token, err := cfg.Exchange(context.WithValue(ctx, oauth2.HTTPClient, h), cb.Code, options...)
 	if err != nil {
@@ -206,7 +228,7 @@ func getJSON(ctx context.Context, h *http.Client, address string, v any, headers
 		return fmt.Errorf("provider: request: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return fmt.Errorf("provider: read answer: %w", err)
 	}

@@ -48,13 +48,13 @@ var ErrDisabled = errors.New("provider is not enabled")
 
 // Provider signs people in at one service.
 type Provider interface {
-	// Start returns the address to which the browser goes.
-	Start(ctx context.Context, a Authorization) (string, error)
+	// Start returns the address to which the browser goes, and what Finish needs to
+	// know of the start: PKCE's verifier (RFC 7636) or OAuth 1's request token. It
+	// is a secret, and empty with services that have neither.
+	Start(ctx context.Context, a Authorization) (address, kept string, err error)
 	// Finish turns what the browser came back with into tokens and a person.
 	// ErrExchange says that the service did not take the code.
 	Finish(ctx context.Context, cb Callback) (*Grant, error)
-	// PKCE reports whether the service binds the code to a verifier (RFC 7636).
-	PKCE() bool
 }
 
 // ErrExchange says that the service gave no token for the code.
@@ -64,15 +64,13 @@ var ErrExchange = errors.New("provider: exchange code")
 type Authorization struct {
 	// State comes back with the browser.
 	State string
-	// Verifier is PKCE's, for services that have it.
-	Verifier string
-	// Params are further parameters of the caller's, none of them one that Reserved names.
+	// Params are further parameters of the caller's; the server's own win over them.
 	Params url.Values
 }
 
-// Callback is what the browser brings back.
+// Callback is what the browser brings back, with what Start gave to keep.
 type Callback struct {
-	Code, Verifier string
+	Code, Kept string
 	// User is the JSON that Apple sends beside the first code, and never again.
 	User string
 	// OAuthToken and OAuthVerifier are OAuth 1's.
