@@ -28,10 +28,14 @@ const (
 	actionUserDeleted        = "user_deleted"
 	actionUserModified       = "user_modified"
 	actionUpdatedPassword    = "user_updated_password"
+	actionIdentityLinked     = "identity_linked"
+	actionIdentityUnlinked   = "identity_unlinked"
+	actionInviteAccepted     = "invite_accepted"
 )
 
 // logTypes sort the actions.
 var logTypes = map[string]string{
+	actionIdentityLinked: "user", actionIdentityUnlinked: "user", actionInviteAccepted: "account",
 	actionLogin: "account", actionLogout: "account", actionSignedUp: "team", actionUserDeleted: "team", actionTokenRefreshed: "token",
 	actionTokenRevoked: "token", actionUserModified: "user", actionRepeatedSignup: "user", actionUpdatedPassword: "user",
 	actionChallengeCreated: "factor", actionFactorDeleted: "factor", actionFactorEnrolling: "factor", actionFactorUnenrolled: "factor",

@@ -51,6 +51,8 @@ type Config struct {
 
 	SMS sms.Config
 
+	External ExternalConfig
+
 	Flow FlowConfig
 
 	MFA      MFAConfig
@@ -71,6 +73,7 @@ func (c Config) Validate() error {
 	_, allowErr := newRedirects(c.SiteURL, c.URIAllowList)
 	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate())
 	errs = append(errs, c.MFA.Validate(), c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify))
+	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.External.Validate(), c.Mail.Validate(), c.Flow.Validate())
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {

@@ -56,6 +56,7 @@ const (
 	codePhoneVerifyOff      = "mfa_phone_verify_not_enabled"
 	codeReauthInvalid       = "reauthentication_not_valid"
 	codeReauthNeeded        = "reauthentication_needed"
+	codeProviderEmail       = "provider_email_needs_verification"
 	codeRefreshNotFound     = "refresh_token_not_found"
 	codeRefreshUsed         = "refresh_token_already_used"
 	codeSMSFailed           = "sms_send_failed"

@@ -17,19 +17,21 @@ type NewUser struct {
 	ID, Audience, Role, Email, Phone, PasswordHash string
 	AppMetadata, UserMetadata                      map[string]any
 	EmailConfirmed, PhoneConfirmed, IsAnonymous    bool
-	BannedUntil                                    *time.Time
+	// IsSSO users are apart from all others: their address may be another's too.
+	IsSSO       bool
+	BannedUntil *time.Time
 }
 
 // InsertUser adds a user. Violates tells a taken address (users_email_partial_key),
 // number (users_phone_key) or id (users_pkey).
 func InsertUser(ctx context.Context, q db.Queryer, u NewUser) error {
 	_, err := q.Exec(ctx, `INSERT INTO auth.users (instance_id, id, aud, role, email, phone, encrypted_password, raw_app_meta_data, raw_user_meta_data,
-			email_confirmed_at, phone_confirmed_at, is_anonymous, banned_until, confirmation_token, recovery_token, email_change_token_new,
+			email_confirmed_at, phone_confirmed_at, is_anonymous, is_sso_user, banned_until, confirmation_token, recovery_token, email_change_token_new,
 			email_change, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, $8, $9,
-			CASE WHEN $10::bool THEN now() END, CASE WHEN $11::bool THEN now() END, $12, $13, '', '', '', '', now(), now())`,
+			CASE WHEN $10::bool THEN now() END, CASE WHEN $11::bool THEN now() END, $12, $13, $14, '', '', '', '', now(), now())`,
 		noInstance, u.ID, u.Audience, u.Role, u.Email, u.Phone, u.PasswordHash, orEmpty(u.AppMetadata), orEmpty(u.UserMetadata),
-		u.EmailConfirmed, u.PhoneConfirmed, u.IsAnonymous, u.BannedUntil)
+		u.EmailConfirmed, u.PhoneConfirmed, u.IsAnonymous, u.IsSSO, u.BannedUntil)
 	if err != nil {
 		return fmt.Errorf("store: insert user: %w", err)
 	}
