@@ -72,8 +72,7 @@ func (c Config) Validate() error {
 	}
 	_, allowErr := newRedirects(c.SiteURL, c.URIAllowList)
 	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate())
-	errs = append(errs, c.MFA.Validate(), c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify))
-	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.External.Validate(), c.Mail.Validate(), c.Flow.Validate())
+	errs = append(errs, c.MFA.Validate(), c.External.Validate(), c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify))
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {
