@@ -70,7 +70,7 @@ func (m *Module) adminUserList(c echo.Context, _ admin) error {
 		return databaseError("Database error finding users", err)
 	}
 	pages := (total + size - 1) / size
-	c.Response().Header().Set("Link", pageLinks(query, number, pages))
+	c.Response().Header().Set("Link", pageLinks("/admin/users", query, number, pages))
 	c.Response().Header().Set("X-Total-Count", strconv.Itoa(total))
 	return httpx.JSON(c, http.StatusOK, map[string]any{"users": users, "aud": page.Audience})
 }
@@ -109,10 +109,10 @@ func parseSort(values []string) (ascending bool, err error) {
 
 // pageLinks is the header Link (RFC 8288) of a page. The path is GoTrue's own,
 // without the prefix that it is mounted at: clients read only the page's number.
-func pageLinks(query url.Values, page, pages int) string {
+func pageLinks(path string, query url.Values, page, pages int) string {
 	link := func(page int, rel string) string {
 		query.Set("page", strconv.Itoa(page))
-		return "</admin/users?" + query.Encode() + `>; rel="` + rel + `"`
+		return "<" + path + "?" + query.Encode() + `>; rel="` + rel + `"`
 	}
 	last := link(pages, "last")
 	if page >= pages {

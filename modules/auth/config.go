@@ -55,8 +55,9 @@ type Config struct {
 
 	Flow FlowConfig
 
-	MFA      MFAConfig
-	WebAuthn WebAuthnConfig
+	OAuthServer OAuthServerConfig
+	MFA         MFAConfig
+	WebAuthn    WebAuthnConfig
 
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
@@ -71,6 +72,7 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
 	}
 	_, allowErr := newRedirects(c.SiteURL, c.URIAllowList)
+	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate(), c.OAuthServer.Validate())
 	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate())
 	errs = append(errs, c.MFA.Validate(), c.External.Validate(), c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify))
 	for name, value := range map[string]string{

@@ -8,6 +8,8 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/health", m.health)
 	g.GET("/settings", m.settings)
 	g.GET("/.well-known/jwks.json", m.jwks)
+	g.GET("/.well-known/openid-configuration", m.metadata)
+	g.GET("/.well-known/oauth-authorization-server", m.oauthServer(m.metadata))
 
 	g.POST("/signup", m.signup)
 	g.POST("/token", m.token)
@@ -29,4 +31,19 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/admin/users/:user_id/factors", m.asAdmin(m.adminFactors))
 	g.PUT("/admin/users/:user_id/factors/:factor_id", m.asFactorAdmin(m.adminFactorUpdate))
 	g.DELETE("/admin/users/:user_id/factors/:factor_id", m.asFactorAdmin(m.adminFactorDelete))
+
+	g.POST("/oauth/clients/register", m.oauthServer(m.oauthRegister))
+	g.GET("/oauth/authorize", m.oauthServer(m.oauthAuthorize))
+	g.GET("/oauth/authorizations/:authorization_id", m.oauthServer(m.asConsenter(m.oauthDetails)))
+	g.POST("/oauth/authorizations/:authorization_id/consent", m.oauthServer(m.asConsenter(m.oauthConsent)))
+	g.POST("/oauth/token", m.oauthServer(m.oauthToken))
+	g.GET("/oauth/userinfo", m.oauthServer(m.asUser(m.oauthUserInfo)))
+	g.GET("/user/oauth/grants", m.oauthServer(m.asPerson(m.oauthGrants)))
+	g.DELETE("/user/oauth/grants", m.oauthServer(m.asPerson(m.oauthRevoke)))
+	g.GET("/admin/oauth/clients", m.oauthServer(m.asAdmin(m.adminClientList)))
+	g.POST("/admin/oauth/clients", m.oauthServer(m.asAdmin(m.adminClientCreate)))
+	g.GET("/admin/oauth/clients/:client_id", m.oauthServer(m.asAdmin(m.adminClientGet)))
+	g.PUT("/admin/oauth/clients/:client_id", m.oauthServer(m.asAdmin(m.adminClientUpdate)))
+	g.DELETE("/admin/oauth/clients/:client_id", m.oauthServer(m.asAdmin(m.adminClientDelete)))
+	g.POST("/admin/oauth/clients/:client_id/regenerate_secret", m.oauthServer(m.asAdmin(m.adminClientSecret)))
 }

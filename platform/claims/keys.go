@@ -173,6 +173,12 @@ func (k *Keys) verifyWith(keys []jwk.Key) error {
 // JWKS is the JSON Web Key Set (RFC 7517) of the public keys; a shared secret is never in it.
 func (k *Keys) JWKS() []byte { return k.published }
 
+// Algorithm is that of the signing key, as JWTs name it (RFC 7518, section 3.1).
+func (k *Keys) Algorithm() string { return k.signing.Algorithm().String() }
+
+// Asymmetric reports whether others can verify what is signed without being able to sign.
+func (k *Keys) Asymmetric() bool { return k.signing.KeyType() != jwa.OctetSeq }
+
 // Sign returns payload, a JSON object, as a compact JWS of the signing key.
 func (k *Keys) Sign(payload []byte) (string, error) { return sign(k.signing, payload) }
 
