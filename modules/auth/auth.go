@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/platform/apierr"
@@ -65,6 +66,7 @@ type Module struct {
 	sms       *sms.Sender
 	redirects redirects
 	mailer    *mailer
+	hooks     *hook.Runner
 	now       func() time.Time
 }
 
@@ -94,7 +96,11 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	m := &Module{cfg: cfg, deps: deps, hasher: hasher, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
+	hooks, err := hook.New(cfg.Hooks, outgoing(), deps.Log)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
 	if m.mailer, err = m.newMailer(); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -111,6 +117,11 @@ func (m *Module) Start(ctx context.Context) error {
 func (m *Module) Stop(ctx context.Context) error {
 	m.mailer.postman.Stop(ctx)
 	return nil
+}
+
+// outgoing carries requests to addresses that the operator has set.
+func outgoing() http.RoundTripper {
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 5 * time.Second, IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 16}
 }
 
 // outsideTimeout is the longest that a request to an address of an administrator's choice may take.

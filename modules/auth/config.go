@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/sms"
@@ -59,6 +60,8 @@ type Config struct {
 	MFA         MFAConfig
 	WebAuthn    WebAuthnConfig
 
+	Hooks hook.Config
+
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
 
@@ -72,9 +75,21 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("GOTRUE_MAILER_AUTOCONFIRM must be true: confirmation by mail is not supported yet"))
 	}
 	_, allowErr := newRedirects(c.SiteURL, c.URIAllowList)
-	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate(), c.OAuthServer.Validate())
-	errs = append(errs, c.checkFixed(), allowErr, c.SMS.Validate(), c.Mail.Validate(), c.Flow.Validate())
-	errs = append(errs, c.MFA.Validate(), c.External.Validate(), c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify))
+	errs = append(errs,
+		c.checkFixed(),
+		allowErr,
+		c.Hooks.Validate(),
+		c.SMS.Validate(),
+		c.Mail.Validate(),
+		c.Flow.Validate(),
+		c.OAuthServer.Validate(),
+		c.SMS.Validate(),
+		c.Mail.Validate(),
+		c.Flow.Validate(),
+		c.MFA.Validate(),
+		c.External.Validate(),
+		c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify),
+	)
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
 	} {
