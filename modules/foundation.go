@@ -47,6 +47,7 @@ type foundation struct {
 	limiter  ratelimit.Limiter
 	proxies  httpx.Proxies // madbase's own, before this process
 	blobs    blob.Store    // nil in a role that stores no objects
+	inbox    control.Inbox // nil where mails leave
 	closers  []io.Closer
 }
 

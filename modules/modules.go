@@ -143,10 +143,15 @@ func handler(s *httpx.Server) http.Handler {
 }
 
 func (f *foundation) auth() (module.Module, error) {
-	return auth.New(f.cfg.Auth, auth.Deps{
+	inboxURL := f.inboxURL()
+	m, err := auth.New(f.cfg.Auth, auth.Deps{
 		Log: f.log, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
-		MailSecret: f.cfg.Claims.Secret, DropIn: f.cfg.Server.DropIn,
+		MailSecret: f.cfg.Claims.Secret, InboxURL: inboxURL, DropIn: f.cfg.Server.DropIn,
 	})
+	if err == nil && inboxURL != "" {
+		f.inbox = devInbox{m}
+	}
+	return m, err
 }
 
 func (f *foundation) rest() (module.Module, error) {
@@ -160,7 +165,7 @@ func (f *foundation) storage() (module.Module, error) {
 func (f *foundation) control() (module.Module, error) {
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
-		Proxies: f.proxies, Parts: f.parts(), JWTSecret: f.cfg.Claims.Secret,
+		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, JWTSecret: f.cfg.Claims.Secret,
 	})
 }
 

@@ -37,9 +37,9 @@ func (m *Module) keepLetter(ctx context.Context, q mail.Queue, id string, letter
 	return nil
 }
 
-// Inbox lists the mails of the dev inbox of the default project, newest first.
-func (m *Module) Inbox(ctx context.Context) ([]InboxMail, error) {
-	rows, err := store.Inbox(ctx, m.deps.Projects.Default().DB.Auth, inboxSize)
+// Inbox lists the newest limit mails of the dev inbox of the default project, newest first.
+func (m *Module) Inbox(ctx context.Context, limit int) ([]InboxMail, error) {
+	rows, err := store.Inbox(ctx, m.deps.Projects.Default().DB.Auth, limit)
 	if err != nil {
 		return nil, fmt.Errorf("auth: inbox: %w", err)
 	}

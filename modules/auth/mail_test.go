@@ -391,11 +391,11 @@ func TestDevInbox(t *testing.T) {
 	var list []auth.InboxMail
 	until(t, "a mail in the inbox", func() (ok bool) {
 		var err error
-		list, err = p.m.Inbox(t.Context())
+		list, err = p.m.Inbox(t.Context(), 10)
 		return err == nil && len(list) == 1
 	})
 	text, _ := json.Marshal(list[0])
-	if list[0].Subject != "Sign in" || list[0].To != "ann@example.com" || !strings.Contains(list[0].HTML, "123456") {
+	if list[0].Subject != "Sign in" || list[0].To != "ann@example.com" || list[0].Token != "123456" || !strings.Contains(list[0].HTML, "123456") {
 		t.Error(string(text))
 	}
 	until(t, "the log says where", func() bool { return strings.Contains(log.String(), "open=http://localhost:8000/platform/v1/inbox") })

@@ -1,5 +1,5 @@
 // Package control is the control plane of role control: the health of all parts,
-// projects with their keys, and logs. ADMIN_PASSWORD protects it.
+// projects with their keys, logs, and the dev inbox. ADMIN_PASSWORD protects it.
 package control
 
 import (
@@ -37,6 +37,8 @@ type Deps struct {
 	Proxies httpx.Proxies
 	// Parts are what /health checks.
 	Parts []Part
+	// Inbox has the mails of the embedded default; nil elsewhere.
+	Inbox Inbox
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
 	JWTSecret secret.String
 }

@@ -42,6 +42,11 @@ type plane struct {
 
 func open(t *testing.T, cfg control.Config, parts ...control.Part) *plane {
 	t.Helper()
+	return openWith(t, cfg, func(d *control.Deps) { d.Parts = parts })
+}
+
+func openWith(t *testing.T, cfg control.Config, change func(*control.Deps)) *plane {
+	t.Helper()
 	keys, err := claims.NewKeys(claims.Config{Secret: jwtSecret})
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +57,12 @@ func open(t *testing.T, cfg control.Config, parts ...control.Part) *plane {
 	}
 	log := slog.New(slog.DiscardHandler)
 	transport := httpx.NewTransport(httpx.TransportConfig{DialTimeout: time.Second, MaxIdle: 4})
-	m, err := control.New(cfg, control.Deps{
+	deps := control.Deps{
 		Projects: project.NewDirectory(&project.Project{Ref: "default", Keys: keys, PublicURL: "http://localhost:8000"}),
-		Log:      log, Limiter: ratelimit.NewMemory(100), Transport: transport, Proxies: proxies, Parts: parts, JWTSecret: jwtSecret,
-	})
+		Log:      log, Limiter: ratelimit.NewMemory(100), Transport: transport, Proxies: proxies, JWTSecret: jwtSecret,
+	}
+	change(&deps)
+	m, err := control.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

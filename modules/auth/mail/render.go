@@ -52,6 +52,9 @@ type Letter struct {
 	To      string `json:"to"`
 	Subject string `json:"subject"`
 	HTML    string `json:"html"`
+	// Token and Link are the draft's code and link, wherever the template has them.
+	Token string `json:"token"`
+	Link  string `json:"link"`
 }
 
 // Render writes a draft out. A template of the operator's that fails on it gives
@@ -68,7 +71,10 @@ func (r *Renderer) Render(ctx context.Context, d Draft) (Letter, error) {
 			subject, html, err = t.write(d.Data)
 		}
 	}
-	return Letter{Kind: d.Kind, To: d.To, Subject: subject, HTML: html}, err
+	letter := Letter{Kind: d.Kind, To: d.To, Subject: subject, HTML: html}
+	letter.Token, _ = d.Data["Token"].(string)
+	letter.Link, _ = d.Data["ConfirmationURL"].(string)
+	return letter, err
 }
 
 func (r *Renderer) template(ctx context.Context, kind Kind) (*parsedTemplate, error) {
