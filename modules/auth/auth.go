@@ -67,6 +67,7 @@ type Module struct {
 	redirects redirects
 	mailer    *mailer
 	hooks     *hook.Runner
+	sso       sso
 	now       func() time.Time
 }
 
@@ -101,6 +102,9 @@ func New(cfg Config, deps Deps) (*Module, error) {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
+	if m.sso, err = newSSO(cfg.SAML); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
 	if m.mailer, err = m.newMailer(); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}

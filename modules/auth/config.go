@@ -55,6 +55,8 @@ type Config struct {
 	External ExternalConfig
 
 	Flow FlowConfig
+	SAML SAMLConfig
+	Web3 Web3Config
 
 	OAuthServer OAuthServerConfig
 	MFA         MFAConfig
@@ -83,10 +85,9 @@ func (c Config) Validate() error {
 		c.Mail.Validate(),
 		c.Flow.Validate(),
 		c.OAuthServer.Validate(),
-		c.SMS.Validate(),
-		c.Mail.Validate(),
-		c.Flow.Validate(),
 		c.MFA.Validate(),
+		c.SAML.Validate(),
+		c.Web3.Validate(),
 		c.External.Validate(),
 		c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify),
 	)

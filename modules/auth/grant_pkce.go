@@ -151,7 +151,11 @@ func (m *Module) grantPKCE(c echo.Context) error {
 		if err := m.audit(ctx, tx, user, actionLogin, map[string]any{"provider_type": flow.ProviderType}); err != nil {
 			return err
 		}
-		in, err = m.startSession(ctx, tx, user, entry{method: flow.AuthenticationMethod}, m.client(c.Request()))
+		end, err := store.FlowEnd(ctx, tx, flow)
+		if err != nil {
+			return err
+		}
+		in, err = m.startSession(ctx, tx, user, entry{method: flow.AuthenticationMethod, notAfter: end}, m.client(c.Request()))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) { // the code, or its user in the meantime

@@ -44,12 +44,16 @@ func readOptionalBody(c echo.Context, v any) error {
 func wholeBody(c echo.Context) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, apierr.Newf(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body too large (max %d bytes)", maxBody).Because(err)
+		return nil, tooLargeBody(err)
 	}
 	if err != nil {
 		return nil, badRequest(codeBadJSON, "Could not read request body").Because(err)
 	}
 	return body, nil
+}
+
+func tooLargeBody(cause error) error {
+	return apierr.Newf(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body too large (max %d bytes)", maxBody).Because(cause)
 }
 
 // decode reads JSON as Go does, with bytes that are no UTF-8 replaced: PostgreSQL takes none.

@@ -22,6 +22,9 @@ func (m *Module) Routes(g *echo.Group) {
 	g.DELETE("/factors/:factor_id", m.asFactorOwner(m.factorUnenroll))
 	g.POST("/factors/:factor_id/challenge", m.asFactorOwner(m.factorChallenge))
 	g.POST("/factors/:factor_id/verify", m.asFactorOwner(m.factorVerify))
+	g.POST("/sso", m.withSAML(m.ssoStart))
+	g.GET("/sso/saml/metadata", m.withSAML(m.ssoMetadata))
+	g.POST("/sso/saml/acs", m.withSAML(m.ssoAnswer))
 
 	g.GET("/admin/users", m.asAdmin(m.adminUserList))
 	g.POST("/admin/users", m.asAdmin(m.adminUserCreate))
@@ -46,4 +49,9 @@ func (m *Module) Routes(g *echo.Group) {
 	g.PUT("/admin/oauth/clients/:client_id", m.oauthServer(m.asAdmin(m.adminClientUpdate)))
 	g.DELETE("/admin/oauth/clients/:client_id", m.oauthServer(m.asAdmin(m.adminClientDelete)))
 	g.POST("/admin/oauth/clients/:client_id/regenerate_secret", m.oauthServer(m.asAdmin(m.adminClientSecret)))
+	g.GET("/admin/sso/providers", m.asAdmin(m.adminSSOList))
+	g.POST("/admin/sso/providers", m.asAdmin(m.adminSSOCreate))
+	g.GET("/admin/sso/providers/:idp_id", m.withProvider(m.adminSSOGet))
+	g.PUT("/admin/sso/providers/:idp_id", m.withProvider(m.adminSSOUpdate))
+	g.DELETE("/admin/sso/providers/:idp_id", m.withProvider(m.adminSSODelete))
 }

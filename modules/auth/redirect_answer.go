@@ -1,0 +1,79 @@
+package auth
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+// withTokens is the address with the tokens of a sign-in in its fragment, which
+// browsers keep to themselves (RFC 6749, section 4.2.2), beside the members of
+// extra, which it may change and may be nil. The empty sb says whose tokens they are.
+func (m *Module) withTokens(address string, in *issued, extra url.Values) string {
+	if extra == nil {
+		extra = url.Values{}
+	}
+	for name, value := range map[string]string{
+		"access_token": in.access, "token_type": "bearer", "expires_in": strconv.Itoa(m.cfg.JWTExp),
+		"expires_at": strconv.FormatInt(in.expires.Unix(), 10), "refresh_token": in.refresh, "sb": "",
+	} {
+		extra.Set(name, value)
+	}
+	return address + "#" + extra.Encode()
+}
+
+// withCode is the address with the code of a flow in its query.
+func withCode(address, code string) string { return withQuery(address, url.Values{"code": {code}}) }
+
+// withQuery sets members of an address's query. An address that is none is returned as it is.
+func withQuery(address string, values url.Values) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	q := u.Query()
+	for name := range values {
+		q.Set(name, values.Get(name))
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// errorValues are what an address tells of an error when a browser is sent there:
+// OAuth's name for it, GoTrue's code and text. Nothing of an internal error's
+// cause gets out; it is logged.
+func (m *Module) errorValues(c echo.Context, err error) url.Values {
+	e := apierr.From(err)
+	code, message := e.Code, e.Message
+	if e.Status >= http.StatusInternalServerError {
+		m.deps.Log.ErrorContext(c.Request().Context(), "sign-in failed", "error", err, "request_id", httpx.RequestID(c.Request().Context()))
+		if code == "" || code == "internal_error" {
+			code = codeUnexpected
+		}
+	}
+	return url.Values{"error": {oauthName(e.Status, code)}, "error_code": {code}, "error_description": {message}}
+}
+
+// oauthName is OAuth's name for an error (RFC 6749, section 4.1.2.1).
+func oauthName(status int, code string) string {
+	switch code {
+	case codeSignupDisabled, codeUserBanned, codeProviderEmail:
+		return oauthAccessDenied
+	}
+	switch status {
+	case http.StatusBadRequest:
+		return oauthInvalidRequest
+	case http.StatusUnauthorized:
+		return "unauthorized_client"
+	case http.StatusForbidden:
+		return oauthAccessDenied
+	case http.StatusServiceUnavailable:
+		return "temporarily_unavailable"
+	}
+	return oauthServerFailed
+}
