@@ -31,6 +31,10 @@ const (
 	actionIdentityLinked     = "identity_linked"
 	actionIdentityUnlinked   = "identity_unlinked"
 	actionInviteAccepted     = "invite_accepted"
+	actionConfirmation       = "user_confirmation_requested"
+	actionInvited            = "user_invited"
+	actionReauthenticate     = "user_reauthenticate_requested"
+	actionRecovery           = "user_recovery_requested"
 )
 
 // logTypes sort the actions.
@@ -41,6 +45,7 @@ var logTypes = map[string]string{
 	actionChallengeCreated: "factor", actionFactorDeleted: "factor", actionFactorEnrolling: "factor", actionFactorUnenrolled: "factor",
 	actionFactorUpdated: "factor", actionFactorVerification: "factor", actionPasskeyCreated: "user", actionPasskeyDeleted: "user",
 	actionPasskeyUpdated: "user",
+	actionConfirmation:   "user", actionInvited: "team", actionReauthenticate: "user", actionRecovery: "user",
 }
 
 // admin is who calls an admin route: a role, not a person.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/ratelimit"
 )
@@ -29,6 +31,11 @@ func (m *Module) allow(r *http.Request, flow string, rate int, period time.Durat
 		return tooMany(decision.RetryAfter)
 	}
 	return nil
+}
+
+// allowOTP counts a request that sends codes; each such flow has a count of its own.
+func (m *Module) allowOTP(c echo.Context, flow string) error {
+	return m.allow(c.Request(), flow, m.cfg.RateLimitOTP, 5*time.Minute)
 }
 
 // limitedCaller tells callers apart; those that are empty have no limit.

@@ -17,15 +17,16 @@ import (
 )
 
 type signupRequest struct {
-	Email         string         `json:"email"`
-	Phone         string         `json:"phone"`
-	Password      string         `json:"password"`
-	Data          map[string]any `json:"data"`
-	CodeChallenge string         `json:"code_challenge"`
+	Email    string         `json:"email"`
+	Phone    string         `json:"phone"`
+	Password string         `json:"password"`
+	Data     map[string]any `json:"data"`
+	pkce
 }
 
 // signup answers POST /signup: a new user by address and password, signed in at
-// once; or an anonymous one when there is neither address nor number.
+// once or after a confirmation; or an anonymous one when there is neither
+// address nor number.
 func (m *Module) signup(c echo.Context) error {
 	var req signupRequest
 	if err := readBody(c, &req); err != nil {
@@ -39,6 +40,9 @@ func (m *Module) signup(c echo.Context) error {
 	}
 	if err := m.checkSignup(&req); err != nil {
 		return err
+	}
+	if !m.cfg.Autoconfirm {
+		return m.signupToConfirm(c, req)
 	}
 	p, ctx := projectOf(c), c.Request().Context()
 	existing, err := store.UserByAnyEmail(ctx, p.DB.Auth, req.Email, m.cfg.JWTAudience, "")
@@ -56,6 +60,9 @@ func (m *Module) signup(c echo.Context) error {
 	var in *issued
 	err = pgx.BeginFunc(ctx, p.DB.Auth, func(tx pgx.Tx) (err error) {
 		if user, err = m.insertSignup(ctx, tx, req, hash); err != nil {
+			return err
+		}
+		if err := m.audit(ctx, tx, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail}); err != nil {
 			return err
 		}
 		in, err = m.signIn(ctx, tx, user, store.ProviderEmail, m.client(c.Request()))
@@ -95,12 +102,15 @@ func (m *Module) checkSignup(req *signupRequest) (err error) {
 	case !m.cfg.EmailEnabled:
 		return badRequest(codeEmailDisabled, "Email signups are disabled")
 	}
+	if err := req.check(); err != nil {
+		return err
+	}
 	req.Email, err = parseEmail(req.Email)
 	return err
 }
 
-// insertSignup adds the user with their email identity, confirmed. The metadata
-// begins with the identity's data, where the user's own cannot pass for it.
+// insertSignup adds a user with their email identity, confirmed under autoconfirm.
+// The metadata begins with the identity's data, where the user's own cannot pass for it.
 func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupRequest, hash string) (*store.User, error) {
 	id := uuid.NewString()
 	data := maps.Clone(req.Data)
@@ -109,22 +119,25 @@ func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupReque
 	}
 	maps.Copy(data, ownIdentity(id, store.ProviderEmail, req.Email))
 	metadata := maps.Clone(data)
-	metadata["email_verified"] = true
-	err := store.InsertUser(ctx, q, store.NewUser{
-		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Email: req.Email, PasswordHash: hash, EmailConfirmed: true,
-		AppMetadata: providers(store.ProviderEmail), UserMetadata: metadata,
-	})
-	if err == nil {
-		err = store.InsertIdentity(ctx, q, id, store.ProviderEmail, data)
+	if m.cfg.Autoconfirm {
+		metadata["email_verified"] = true
 	}
-	if err != nil {
+	return insertUser(ctx, q, store.NewUser{
+		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Email: req.Email, PasswordHash: hash, EmailConfirmed: m.cfg.Autoconfirm,
+		UserMetadata: metadata,
+	}, data)
+}
+
+// insertUser adds a user who signs in by their address, with the data of that identity.
+func insertUser(ctx context.Context, q db.Queryer, n store.NewUser, identity map[string]any) (*store.User, error) {
+	n.AppMetadata = providers(store.ProviderEmail)
+	if err := store.InsertUser(ctx, q, n); err != nil {
 		return nil, err
 	}
-	user, err := store.UserByID(ctx, q, id) // as the app's own triggers have left it
-	if err != nil {
+	if err := store.InsertIdentity(ctx, q, n.ID, store.ProviderEmail, identity); err != nil {
 		return nil, err
 	}
-	return user, m.audit(ctx, q, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail})
+	return store.UserByID(ctx, q, n.ID) // as the app's own triggers have left it
 }
 
 // signIn notes a sign-in by password, with the address or number of provider, and

@@ -50,7 +50,7 @@ func TestOpenRoutes(t *testing.T) {
 func TestUnknownRoutesAndMethods(t *testing.T) {
 	t.Parallel()
 	s := start(t, config())
-	for _, path := range []string{"/nothing", "/verify", "/otp", "/recover", "/admin/generate_link", "/health/", "/"} {
+	for _, path := range []string{"/nothing", "/health/", "/"} {
 		a := s.call("GET", path, "", nil)
 		equal(t, path, []any{a.status, a.text, strings.HasPrefix(a.header.Get("Content-Type"), "text/plain")}, []any{404, "404 page not found\n", true})
 	}
@@ -66,10 +66,10 @@ func TestUnknownRoutesAndMethods(t *testing.T) {
 func TestConfigNamesItsFaults(t *testing.T) {
 	t.Parallel()
 	cfg := config()
-	cfg.Autoconfirm, cfg.JWTExp, cfg.JWTAudience, cfg.RateLimitOTP, cfg.PasswordMinLength = false, 0, "", -1, 73
+	cfg.Flow.OTPLength, cfg.JWTExp, cfg.JWTAudience, cfg.RateLimitOTP, cfg.PasswordMinLength = 5, 0, "", -1, 73
 	err := cfg.Validate()
 	for _, name := range []string{
-		"GOTRUE_MAILER_AUTOCONFIRM", "not supported yet", "GOTRUE_JWT_EXP", "GOTRUE_JWT_AUD", "GOTRUE_RATE_LIMIT_OTP", "GOTRUE_PASSWORD_MIN_LENGTH",
+		"GOTRUE_MAILER_OTP_LENGTH", "GOTRUE_JWT_EXP", "GOTRUE_JWT_AUD", "GOTRUE_RATE_LIMIT_OTP", "GOTRUE_PASSWORD_MIN_LENGTH",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/apierr"
@@ -24,6 +25,11 @@ type userUpdateRequest struct {
 	CurrentPassword string         `json:"current_password"`
 	Data            map[string]any `json:"data"`
 	AppMetadata     map[string]any `json:"app_metadata"`
+	Nonce           string         `json:"nonce"`
+	pkce
+
+	// redirectTo is where links in mails lead.
+	redirectTo string
 }
 
 // newPassword is the password to set, empty for none.
@@ -43,13 +49,14 @@ func (m *Module) userUpdate(c echo.Context, who signedIn) error {
 	if err := readBody(c, &req); err != nil {
 		return err
 	}
+	req.redirectTo = m.redirectTo(c.Request())
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
 	if err := m.checkUserUpdate(ctx, pool, who, &req); err != nil {
 		return err
 	}
 	var hash string
 	if secret := req.newPassword(); secret != "" {
-		if err := m.checkPasswordChange(ctx, who.user, req); err != nil {
+		if err := m.checkPasswordChange(ctx, pool, who, req); err != nil {
 			return err
 		}
 		var err error
@@ -93,6 +100,9 @@ func (m *Module) checkUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 			return err
 		}
 	}
+	if err := req.check(); err != nil {
+		return err
+	}
 	if req.AppMetadata != nil {
 		return forbidden(codeNotAdmin, "Updating app_metadata requires admin privileges")
 	}
@@ -120,12 +130,23 @@ func (m *Module) checkUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 	return nil
 }
 
-// checkPasswordChange asks for the current password, where the setting does, and refuses the same again.
-func (m *Module) checkPasswordChange(ctx context.Context, user *store.User, req userUpdateRequest) error {
+// checkPasswordChange asks for a nonce and the current password, where settings
+// do, and refuses the same again.
+func (m *Module) checkPasswordChange(ctx context.Context, q db.Queryer, who signedIn, req userUpdateRequest) error {
+	user := who.user
+	if m.needsNonce(who.session) {
+		if err := m.checkNonce(ctx, q, user, req.Nonce); err != nil {
+			return err
+		}
+	}
 	if user.PasswordHash == "" {
 		return nil
 	}
-	if m.cfg.RequireCurrentPassword {
+	forgot, err := m.mayForget(ctx, q, who.session)
+	if err != nil {
+		return err
+	}
+	if !forgot {
 		if req.CurrentPassword == "" {
 			return badRequest(codeCurrentPasswordNone, "Current password required when setting new password.")
 		}
@@ -137,7 +158,7 @@ func (m *Module) checkPasswordChange(ctx context.Context, user *store.User, req 
 			return passwordError(err)
 		}
 	}
-	err := m.hasher.Compare(ctx, user.PasswordHash, req.newPassword())
+	err = m.hasher.Compare(ctx, user.PasswordHash, req.newPassword())
 	if err == nil {
 		return unprocessable(codeSamePassword, "New password should be different from the old password.")
 	}
@@ -147,18 +168,22 @@ func (m *Module) checkPasswordChange(ctx context.Context, user *store.User, req 
 	return nil
 }
 
+// mayForget reports whether a password may be set without the current one: by
+// setting, or because the session began with a code or a link, as a recovery does.
+func (m *Module) mayForget(ctx context.Context, q db.Queryer, s *store.Session) (bool, error) {
+	if !m.cfg.RequireCurrentPassword {
+		return true, nil
+	}
+	return store.SignedInBy(ctx, q, s.ID, methodOTP, methodMagicLink, methodRecovery)
+}
+
 // applyUserUpdate writes what was asked for. A new password ends the user's other
-// sessions. A new address holds at once: with autoconfirm every address does.
+// sessions. A new address holds once it is confirmed, or at once for an anonymous
+// user under autoconfirm.
 func (m *Module) applyUserUpdate(ctx context.Context, q db.Queryer, who signedIn, req userUpdateRequest, hash string) error {
 	user := who.user
 	if hash != "" {
-		if err := store.SetPassword(ctx, q, user.ID, hash); err != nil {
-			return err
-		}
-		if err := store.DeleteSessions(ctx, q, user.ID, who.session.ID); err != nil {
-			return err
-		}
-		if err := m.audit(ctx, q, user, actionUpdatedPassword, nil); err != nil {
+		if err := m.changePassword(ctx, q, who, req, hash); err != nil {
 			return err
 		}
 	}
@@ -168,11 +193,40 @@ func (m *Module) applyUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 		}
 	}
 	if req.Email != "" && req.Email != user.Email {
-		if err := changeEmail(ctx, q, user, req.Email); err != nil {
+		if err := m.askEmailChange(ctx, q, user, req); err != nil {
 			return err
 		}
 	}
 	return m.audit(ctx, q, user, actionUserModified, nil)
+}
+
+// changePassword stores a new password and ends the user's other sessions. Of
+// several requests with one nonce the first is taken.
+func (m *Module) changePassword(ctx context.Context, q db.Queryer, who signedIn, req userUpdateRequest, hash string) error {
+	user := who.user
+	if m.needsNonce(who.session) {
+		if err := m.checkNonce(ctx, q, user, req.Nonce); err != nil {
+			return err
+		}
+	}
+	if err := store.SetPassword(ctx, q, user.ID, hash); err != nil {
+		return err
+	}
+	if err := store.DeleteSessions(ctx, q, user.ID, who.session.ID); err != nil {
+		return err
+	}
+	if err := m.audit(ctx, q, user, actionUpdatedPassword, nil); err != nil {
+		return err
+	}
+	return m.notify(ctx, q, mail.Message{Kind: mail.PasswordChanged, User: user})
+}
+
+// askEmailChange has a new address confirmed, or takes it at once.
+func (m *Module) askEmailChange(ctx context.Context, q db.Queryer, user *store.User, req userUpdateRequest) error {
+	if user.IsAnonymous && m.cfg.Autoconfirm {
+		return changeEmail(ctx, q, user, req.Email)
+	}
+	return m.mailEmailChange(ctx, q, mail.Message{User: user, NewEmail: req.Email, RedirectTo: req.redirectTo}, req.pkce)
 }
 
 // changeEmail makes a confirmed address the user's, and the user no longer anonymous.

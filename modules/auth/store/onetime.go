@@ -133,3 +133,22 @@ func UserByOneTime(ctx context.Context, q db.Queryer, hash string, kinds ...OneT
 			WHERE t.token_hash = $2 AND t.token_type::text = ANY ($3) LIMIT 1)
 		ORDER BY i.created_at, i.id`, noInstance, hash, names)
 }
+
+// Of returns the user's pending token of a kind.
+func (t *OneTimes) Of(kind OneTime) Pending {
+	switch kind {
+	case ConfirmationToken:
+		return t.Confirmation
+	case RecoveryToken:
+		return t.Recovery
+	case EmailChangeTokenNew:
+		return t.EmailChangeNew
+	case EmailChangeTokenCurrent:
+		return t.EmailChangeCurrent
+	case PhoneChangeToken:
+		return t.PhoneChange
+	case ReauthenticationToken:
+		return t.Reauthentication
+	}
+	return Pending{}
+}

@@ -94,3 +94,14 @@ func DeleteSession(ctx context.Context, q db.Queryer, id string) error {
 func DeleteSessions(ctx context.Context, q db.Queryer, userID, except string) error {
 	return exec(ctx, q, "delete sessions", `DELETE FROM auth.sessions WHERE user_id = $1 AND id::text <> $2`, userID, except)
 }
+
+// SignedInBy reports whether the session was signed in to by one of the methods.
+func SignedInBy(ctx context.Context, q db.Queryer, sessionID string, methods ...string) (bool, error) {
+	var found bool
+	err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM auth.mfa_amr_claims WHERE session_id = $1 AND authentication_method = ANY ($2))`,
+		sessionID, methods).Scan(&found)
+	if err != nil {
+		return false, fmt.Errorf("store: signed in by: %w", err)
+	}
+	return found, nil
+}

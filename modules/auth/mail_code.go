@@ -1,0 +1,149 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/madbase/madbase/modules/auth/mail"
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/ratelimit"
+)
+
+// mailedCode is what the code in a mail is stored as, and what a flow that ends
+// in a code (PKCE) is called that waits for it.
+type mailedCode struct {
+	token store.OneTime
+	flow  string
+}
+
+var mailedCodes = map[mail.Kind]mailedCode{
+	mail.Confirmation:     {store.ConfirmationToken, methodSignup},
+	mail.Invite:           {store.ConfirmationToken, methodInvite},
+	mail.Recovery:         {store.RecoveryToken, methodRecovery},
+	mail.MagicLink:        {store.RecoveryToken, methodMagicLink},
+	mail.EmailChange:      {store.EmailChangeTokenNew, methodEmailChange},
+	mail.Reauthentication: {store.ReauthenticationToken, ""},
+}
+
+// mailCode sends the user a new code of msg's kind to their address, with its
+// link, and begins the flow that p asks for. All of it is undone with tx.
+func (m *Module) mailCode(ctx context.Context, tx db.Queryer, msg mail.Message, p pkce) error {
+	if err := m.mailFlow(ctx, tx, msg, p); err != nil {
+		return err
+	}
+	code, user := m.newMailCode(msg.User.Email, p), msg.User
+	msg.Token, msg.TokenHash = code.code, code.hash
+	if err := m.sendMail(ctx, tx, msg); err != nil {
+		return err
+	}
+	return store.PutOneTime(ctx, tx, store.NewOneTime{
+		UserID: user.ID, Kind: mailedCodes[msg.Kind].token, RelatesTo: user.Email, Hash: code.hash,
+	})
+}
+
+// mailFlow begins the flow of a message's link, where p asks for one.
+func (m *Module) mailFlow(ctx context.Context, tx db.Queryer, msg mail.Message, p pkce) error {
+	if !p.asked() {
+		return nil
+	}
+	method := mailedCodes[msg.Kind].flow
+	_, err := m.newFlow(ctx, tx, store.FlowState{UserID: msg.User.ID, ProviderType: method, AuthenticationMethod: method}, p)
+	return err
+}
+
+// mailEmailChange asks the address that msg names as NewEmail, and by setting the
+// user's present one too, to confirm that it becomes the user's.
+func (m *Module) mailEmailChange(ctx context.Context, tx db.Queryer, msg mail.Message, p pkce) error {
+	if err := m.mailFlow(ctx, tx, msg, p); err != nil {
+		return err
+	}
+	user := msg.User
+	if err := store.BeginEmailChange(ctx, tx, user.ID, msg.NewEmail); err != nil {
+		return err
+	}
+	fresh := m.newMailCode(msg.NewEmail, p)
+	msg.Kind, msg.TokenNew, msg.TokenHashNew = mail.EmailChange, fresh.code, fresh.hash
+	tokens := []store.NewOneTime{{UserID: user.ID, Kind: store.EmailChangeTokenNew, RelatesTo: msg.NewEmail, Hash: fresh.hash}}
+	if m.bothConfirm(user) {
+		current := m.newMailCode(user.Email, p)
+		msg.Token, msg.TokenHash = current.code, current.hash
+		tokens = append(tokens, store.NewOneTime{UserID: user.ID, Kind: store.EmailChangeTokenCurrent, RelatesTo: user.Email, Hash: current.hash})
+	} else if err := store.DropOneTime(ctx, tx, user.ID, store.EmailChangeTokenCurrent); err != nil {
+		return err
+	}
+	if err := m.sendMail(ctx, tx, msg); err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		if err := store.PutOneTime(ctx, tx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bothConfirm reports whether a change of the user's address needs the present
+// one's consent. GoTrue asks for it under autoconfirm too, but then takes either.
+func (m *Module) bothConfirm(user *store.User) bool {
+	return m.cfg.Flow.SecureEmailChange && !m.cfg.Autoconfirm && user.Email != ""
+}
+
+// mailNothing is for a request that sends nothing, because there is no such
+// account or nothing to confirm: asked for again too soon, it is refused as it
+// would be if a mail had left.
+func (m *Module) mailNothing(ctx context.Context, kind mail.Kind, address string) error {
+	every := m.cfg.Mail.Frequency()
+	if m.deps.Limiter == nil || every <= 0 {
+		return nil
+	}
+	decision, err := m.deps.Limiter.Allow(ctx, "auth/unsent/"+string(kind)+"/"+address, ratelimit.Limit{Rate: 1, Period: every, Burst: 1})
+	if err != nil {
+		return err
+	}
+	if !decision.Allowed {
+		return tooSoon(decision.RetryAfter, codeOverEmailRate)
+	}
+	return nil
+}
+
+// takeCode counts a code that is tried for an address or number, whoever tries
+// and whether there is such an account or not: six digits must not be guessed
+// from many addresses.
+func (m *Module) takeCode(ctx context.Context, addressee string) error {
+	if m.deps.Limiter == nil {
+		return nil
+	}
+	decision, err := m.deps.Limiter.Allow(ctx, "auth/code/"+addressee, ratelimit.Limit{Rate: m.cfg.Flow.RateLimitCode, Period: time.Hour})
+	if err != nil {
+		return err
+	}
+	if !decision.Allowed {
+		return tooMany(decision.RetryAfter)
+	}
+	return nil
+}
+
+// quiet is the time at which a route answers that must not tell whether an
+// account exists: longer than its work takes either way.
+const quiet = 150 * time.Millisecond
+
+// quietly runs f and returns no sooner than quiet after its beginning, whatever
+// f found, unless the caller goes away.
+func quietly(ctx context.Context, f func() error) error {
+	timer := time.NewTimer(quiet)
+	defer timer.Stop()
+	err := f()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+// otpExpired is the one answer to codes and links that are wrong, late, used or of nobody.
+func otpExpired(message string) *apierr.Error {
+	return apierr.New(http.StatusForbidden, codeOTPExpired, message)
+}

@@ -1,0 +1,70 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/modules/auth/mail"
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+// nothing is the answer of routes that have sent something, or not.
+func nothing(c echo.Context) error { return httpx.JSON(c, http.StatusOK, struct{}{}) }
+
+// recover answers POST /recover: a mail whose code or link signs the user in, to
+// set a new password. Addresses without an account get the same answer at the same time.
+func (m *Module) recover(c echo.Context) error {
+	if err := m.allowOTP(c, "recover"); err != nil {
+		return err
+	}
+	var req struct {
+		Email string `json:"email"`
+		pkce
+	}
+	if !m.cfg.EmailEnabled {
+		return badRequest(codeEmailDisabled, "Email logins are disabled")
+	}
+	if err := readBody(c, &req); err != nil {
+		return err
+	}
+	if req.Email == "" {
+		return invalid("Password recovery requires an email")
+	}
+	email, err := parseEmail(req.Email)
+	if err != nil {
+		return err
+	}
+	if err := req.check(); err != nil {
+		return err
+	}
+	if err := quietly(c.Request().Context(), func() error { return m.recoverAddress(c, email, req.pkce) }); err != nil {
+		return err
+	}
+	return nothing(c)
+}
+
+func (m *Module) recoverAddress(c echo.Context, email string, p pkce) error {
+	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	user, err := store.UserByEmail(ctx, pool, email, m.audience(c.Request()))
+	if errors.Is(err, store.ErrNotFound) {
+		return m.mailNothing(ctx, mail.Recovery, email)
+	}
+	if err != nil {
+		return fmt.Errorf("auth: recover: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if err := m.audit(ctx, tx, user, actionRecovery, nil); err != nil {
+			return err
+		}
+		return m.mailCode(ctx, tx, mail.Message{Kind: mail.Recovery, User: user, RedirectTo: m.redirectTo(c.Request())}, p)
+	})
+	if err != nil {
+		return databaseError("Error sending recovery email", err)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/modules/auth/mail"
+	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/httpx"
+)
+
+// signupToConfirm is POST /signup for an address that is to be confirmed. An
+// address that has a confirmed user gets an answer like a new one, at the same
+// time; its list of identities is empty, by which apps know it, as with GoTrue.
+func (m *Module) signupToConfirm(c echo.Context, req signupRequest) error {
+	var user *store.User
+	err := quietly(c.Request().Context(), func() (err error) {
+		user, err = m.signupUnconfirmed(c, req)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(c, http.StatusOK, user)
+}
+
+func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest) (*store.User, error) {
+	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	hash, err := m.hasher.Hash(ctx, req.Password) // before the search, which must not show in the time
+	if err != nil {
+		return nil, passwordError(err)
+	}
+	user, err := store.UserByAnyEmail(ctx, pool, req.Email, m.cfg.JWTAudience, "")
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("auth: sign up: %w", err)
+	}
+	if user != nil && user.EmailConfirmedAt != nil {
+		if err := m.audit(ctx, pool, user, actionRepeatedSignup, map[string]any{"provider": store.ProviderEmail}); err != nil {
+			return nil, fmt.Errorf("auth: sign up again: %w", err)
+		}
+		return m.nobody(req)
+	}
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+		if user, err = m.insertOrKeep(ctx, tx, user, req, hash); err != nil {
+			return err
+		}
+		if err := m.audit(ctx, tx, user, actionConfirmation, map[string]any{"provider": store.ProviderEmail}); err != nil {
+			return err
+		}
+		if err := m.mailCode(ctx, tx, mail.Message{Kind: mail.Confirmation, User: user, RedirectTo: m.redirectTo(c.Request())}, req.pkce); err != nil {
+			return err
+		}
+		user, err = store.UserByID(ctx, tx, user.ID)
+		return err
+	})
+	if store.Violates(err, "users_email_partial_key") { // the same sign-up came twice at once
+		return m.nobody(req)
+	}
+	if err != nil {
+		return nil, databaseError("Database error saving new user", err)
+	}
+	return shownUnconfirmed(user), nil
+}
+
+// insertOrKeep adds the user, or leaves the unconfirmed one as it is: who asks now
+// need not be who signed up.
+func (m *Module) insertOrKeep(ctx context.Context, tx db.Queryer, user *store.User, req signupRequest, hash string) (*store.User, error) {
+	if user == nil {
+		return m.insertSignup(ctx, tx, req, hash)
+	}
+	if slices.ContainsFunc(user.Identities, isOwn) {
+		return user, nil
+	}
+	return user, store.PutOwnIdentity(ctx, tx, user.ID, store.Own{Provider: store.ProviderEmail, Value: user.Email})
+}
+
+func isOwn(i store.Identity) bool { return i.Provider == store.ProviderEmail }
+
+// shownUnconfirmed is what a stranger may see of an unconfirmed user: the identity
+// that they signed up with, and nothing of one that an administrator invited.
+func shownUnconfirmed(user *store.User) *store.User {
+	user.Identities = slices.DeleteFunc(user.Identities, func(i store.Identity) bool { return !isOwn(i) })
+	if user.InvitedAt != nil {
+		user.Identities, user.UserMetadata = []store.Identity{}, json.RawMessage("{}")
+	}
+	return user
+}
+
+// nobody is the user that a sign-up with a taken address seems to have made.
+func (m *Module) nobody(req signupRequest) (*store.User, error) {
+	if req.Data == nil {
+		req.Data = map[string]any{}
+	}
+	data, err := json.Marshal(req.Data)
+	if err != nil {
+		return nil, fmt.Errorf("auth: sign up: %w", err)
+	}
+	app, err := json.Marshal(providers(store.ProviderEmail))
+	if err != nil {
+		return nil, fmt.Errorf("auth: sign up: %w", err)
+	}
+	now := m.now().UTC()
+	return &store.User{
+		ID: uuid.NewString(), Audience: m.cfg.JWTAudience, Email: req.Email, ConfirmationSentAt: &now, AppMetadata: app, UserMetadata: data,
+		Identities: []store.Identity{}, CreatedAt: now, UpdatedAt: now,
+	}, nil
+}
