@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,6 +28,15 @@ import (
 // or reauthentication_sent_at, in the row and in msg.User; what the caller's own
 // transaction wrote there before does not count as a mail.
 func (m *Module) sendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	err := m.trySendMail(ctx, tx, msg)
+	if _, public := errors.AsType[*apierr.Error](err); err == nil || public {
+		return err
+	}
+	name := strings.ReplaceAll(strings.Replace(string(msg.Kind), "mfa_", "MFA_", 1), "_", " ")
+	return apierr.New(http.StatusInternalServerError, codeUnexpected, "Error sending "+name+" email").Because(err)
+}
+
+func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
 	if err := m.takeMailClock(ctx, tx, msg); err != nil {
 		return err
 	}
