@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/apierr"
@@ -18,7 +19,8 @@ import (
 	"github.com/madbase/madbase/platform/ratelimit"
 )
 
-// sendMail has a mail leave once tx has committed, and not at all if it does not.
+// sendMail has a mail leave once tx has committed, and not at all if it does not;
+// or it calls the send_email hook, where that is on.
 // Call it in the transaction that makes the message's tokens. It asks in this
 // order, as GoTrue does: is the user's last one of the kind long enough ago
 // (429 over_email_send_rate_limit), may the address get mails at all (400
@@ -47,6 +49,9 @@ func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Messag
 	}
 	if err := m.takeMail(ctx); err != nil {
 		return err
+	}
+	if m.hooks.Enabled(hook.SendEmail) {
+		return m.hookMail(ctx, tx, msg)
 	}
 	return m.postMail(ctx, tx, msg)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/db"
@@ -55,7 +56,7 @@ func (ml *mailer) delivers() bool { return ml.smtp != nil || ml.inboxURL != "" }
 // startMail begins to deliver, also what an earlier process has left.
 func (m *Module) startMail(ctx context.Context) {
 	if !m.mailer.delivers() {
-		if m.cfg.EmailEnabled && !m.cfg.Autoconfirm {
+		if m.cfg.EmailEnabled && !m.cfg.Autoconfirm && !m.hooks.Enabled(hook.SendEmail) {
 			m.deps.Log.WarnContext(ctx, "GOTRUE_SMTP_HOST is not set: no mail will leave")
 		}
 		return
