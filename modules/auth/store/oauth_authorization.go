@@ -75,7 +75,7 @@ func lockOAuthAuthorization(ctx context.Context, q db.Queryer, sql, key string) 
 
 // UpdateOAuthAuthorization writes what became of a request: its user, status and code.
 func UpdateOAuthAuthorization(ctx context.Context, q db.Queryer, a *OAuthAuthorization) error {
-	return exec(ctx, q, "update OAuth authorization", `UPDATE auth.oauth_authorizations SET user_id = nullif($2, '')::uuid, status = $3,
-			authorization_code = nullif($4, ''), approved_at = CASE WHEN $3 = 'approved' THEN now() ELSE approved_at END WHERE id = $1`,
+	return exec(ctx, q, "update OAuth authorization", `UPDATE auth.oauth_authorizations SET user_id = nullif($2, '')::uuid, status = $3::auth.oauth_authorization_status,
+			authorization_code = nullif($4, ''), approved_at = CASE WHEN $3::auth.oauth_authorization_status = 'approved' THEN now() ELSE approved_at END WHERE id = $1`,
 		a.RowID, a.UserID, a.Status, a.Code)
 }
