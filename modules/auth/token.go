@@ -10,14 +10,19 @@ import (
 // token answers POST /token, by the grant that the query names, or a form; but
 // the grants themselves read JSON only.
 func (m *Module) token(c echo.Context) error {
-	grants := map[string]echo.HandlerFunc{"password": m.grantPassword, "refresh_token": m.grantRefresh, "pkce": m.grantPKCE}
+	grants := map[string]echo.HandlerFunc{"password": m.grantPassword, "refresh_token": m.grantRefresh, "pkce": m.grantPKCE, "web3": m.grantWeb3}
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
-	grant := grants[r.FormValue("grant_type")]
+	name := r.FormValue("grant_type")
+	grant := grants[name]
 	if grant == nil {
 		return badRequest(codeInvalidCredentials, "unsupported_grant_type")
 	}
-	if err := m.allow(r, "token", m.cfg.RateLimitTokenRefresh, 5*time.Minute); err != nil {
+	limit, rate := "token", m.cfg.RateLimitTokenRefresh
+	if name == "web3" {
+		limit, rate = name, m.cfg.Web3.RateLimit
+	}
+	if err := m.allow(r, limit, rate, 5*time.Minute); err != nil {
 		return err
 	}
 	return grant(c)
