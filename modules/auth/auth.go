@@ -119,7 +119,7 @@ func (m *Module) Start(ctx context.Context) error {
 
 // Stop ends what Start began.
 func (m *Module) Stop(ctx context.Context) error {
-	m.mailer.postman.Stop(ctx)
+	m.stopMail(ctx)
 	return nil
 }
 

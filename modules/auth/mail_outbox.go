@@ -69,6 +69,16 @@ func (m *Module) startMail(ctx context.Context) {
 	m.mailer.postman.Start(ctx)
 }
 
+// stopMail ends the delivery. What waits in memory is lost.
+func (m *Module) stopMail(ctx context.Context) {
+	m.mailer.postman.Stop(ctx)
+	for _, q := range m.mailer.postman.Queues() {
+		if memory, ok := q.(*memoryQueue); ok && memory.Len() > 0 {
+			m.deps.Log.ErrorContext(ctx, "mails are lost, as this database has no outbox", "count", memory.Len())
+		}
+	}
+}
+
 // serveMail has the postman look into the project's queue, from now on.
 func (m *Module) serveMail(p *project.Project) mailQueue {
 	host := "localhost"

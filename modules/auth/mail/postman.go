@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -75,6 +77,13 @@ func (p *Postman) Serve(key any, q Queue) Queue {
 	return p.queues[key]
 }
 
+// Queues are those that it serves.
+func (p *Postman) Queues() []Queue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.queues))
+}
+
 // Wake tells that something was put into a queue.
 func (p *Postman) Wake() {
 	select {
@@ -87,8 +96,9 @@ func (p *Postman) Wake() {
 func (p *Postman) Start(ctx context.Context) {
 	p.start.Do(func() {
 		ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		tick := time.NewTicker(idle)
 		for range carriers {
-			p.stopped.Go(func() { p.carry(ctx) })
+			p.stopped.Go(func() { p.carry(ctx, tick.C) })
 		}
 		p.Wake()
 	})
@@ -111,9 +121,9 @@ func (p *Postman) Stop(ctx context.Context) {
 	<-done
 }
 
-func (p *Postman) carry(ctx context.Context) {
-	tick := time.NewTicker(idle)
-	defer tick.Stop()
+// carry delivers until the postman stops. Each tick is for one carrier; if that
+// finds something, it wakes the next.
+func (p *Postman) carry(ctx context.Context, tick <-chan time.Time) {
 	for {
 		if p.round(ctx) {
 			continue
@@ -122,20 +132,14 @@ func (p *Postman) carry(ctx context.Context) {
 		case <-p.quit:
 			return
 		case <-p.wake:
-		case <-tick.C:
+		case <-tick:
 		}
 	}
 }
 
 // round delivers at most one item of each queue, and reports whether there was one.
 func (p *Postman) round(ctx context.Context) (found bool) {
-	p.mu.Lock()
-	queues := make([]Queue, 0, len(p.queues))
-	for _, q := range p.queues {
-		queues = append(queues, q)
-	}
-	p.mu.Unlock()
-	for _, q := range queues {
+	for _, q := range p.Queues() {
 		select {
 		case <-p.quit:
 			return false
