@@ -49,7 +49,7 @@ func (m *Module) asAdmin(h func(echo.Context, admin) error) echo.HandlerFunc {
 			if err != nil {
 				return err
 			}
-			if m.expired(who.session) != "" {
+			if m.expired(who.user, who.session) != "" {
 				return forbidden(codeSessionExpired, "Session is no longer valid")
 			}
 		}

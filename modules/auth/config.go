@@ -62,7 +62,8 @@ type Config struct {
 	MFA         MFAConfig
 	WebAuthn    WebAuthnConfig
 
-	Hooks hook.Config
+	Hooks    hook.Config
+	Sessions SessionsConfig
 
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
@@ -78,6 +79,7 @@ func (c Config) Validate() error {
 		c.checkFixed(),
 		allowErr,
 		c.Hooks.Validate(),
+		c.Sessions.Validate(),
 		c.SMS.Validate(),
 		c.Mail.Validate(),
 		c.Flow.Validate(),

@@ -45,11 +45,14 @@ func (m *Module) grantPassword(c echo.Context) error {
 		return err
 	}
 	err = m.hasher.Compare(ctx, user.PasswordHash, req.Password)
-	if errors.Is(err, password.ErrMismatch) {
-		return badRequest(codeInvalidCredentials, "Invalid login credentials")
+	if err != nil && !errors.Is(err, password.ErrMismatch) {
+		return passwordError(err)
+	}
+	if err := m.judgePassword(c, user, err == nil); err != nil {
+		return err
 	}
 	if err != nil {
-		return passwordError(err)
+		return badRequest(codeInvalidCredentials, "Invalid login credentials")
 	}
 	if user.Banned(m.now()) {
 		return badRequest(codeUserBanned, "User is banned")

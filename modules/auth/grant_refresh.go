@@ -8,11 +8,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/db"
 )
 
 type refreshRequest struct {
@@ -42,31 +45,47 @@ func (m *Module) exchange(c echo.Context, presented, oauthClientID string) (*iss
 	if !token.IsRefresh(presented) {
 		return nil, invalid("Refresh token is not valid")
 	}
-	who, next := m.client(c.Request()), token.NewRefresh()
+	who := m.client(c.Request())
 	ctx, cancel := context.WithTimeout(c.Request().Context(), refreshPatience)
 	defer cancel()
-	user, session, err := store.Rotate(ctx, projectOf(c).DB.Auth, store.Refresh{
-		Token: presented, OAuthClientID: oauthClientID, Next: next, UserAgent: who.userAgent, IP: who.ip,
+	in, err := m.rotate(ctx, projectOf(c).DB.Auth, store.Refresh{
+		Token: presented, OAuthClientID: oauthClientID, Next: token.NewRefresh(), UserAgent: who.userAgent, IP: who.ip,
 		Timebox: m.cfg.SessionsTimebox, Inactivity: m.cfg.SessionsInactivity, Audit: !m.cfg.AuditDisablePostgres,
 	})
-	refresh := next
-	if errors.Is(err, store.ErrNotFound) {
-		user, session, refresh, err = m.reuse(ctx, c, store.Refresh{Token: presented, OAuthClientID: oauthClientID, Next: next})
-	}
 	if err != nil {
 		if ctx.Err() != nil && c.Request().Context().Err() == nil {
 			return nil, apierr.New(http.StatusConflict, codeConflict, "Too many concurrent token refresh requests on the same session or refresh token").Because(err)
 		}
 		return nil, databaseError("Database error refreshing session", err)
 	}
-	in := &issued{user: user, session: session, refresh: refresh}
-	if err := m.mint(ctx, projectOf(c).DB.Auth, in, methodRefresh); err != nil {
-		return nil, err
-	}
-	if refresh == next {
-		c.Response().Header().Set("Sb-Auth-Refresh-Token-Reuse", "false")
-	}
 	return in, nil
+}
+
+// rotate exchanges a refresh token: in one statement where no setting asks for
+// more and nothing stands against it, else in a transaction.
+func (m *Module) rotate(ctx context.Context, pool *pgxpool.Pool, r store.Refresh) (*issued, error) {
+	if m.cfg.Sessions.plain() && !m.hooks.Enabled(hook.CustomAccessToken) {
+		user, session, err := store.Rotate(ctx, pool, r)
+		if err == nil {
+			in := &issued{user: user, session: session, refresh: r.Next, ip: r.IP, reuse: "false"}
+			return in, m.mint(ctx, pool, in, methodRefresh)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+	var in *issued
+	var refusal error // what the transaction still has to commit
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+		if in, refusal, err = m.reuse(ctx, tx, r); err != nil || refusal != nil {
+			return err
+		}
+		return m.mint(ctx, tx, in, methodRefresh)
+	})
+	if err == nil {
+		err = refusal
+	}
+	return in, err
 }
 
 // reuse judges a refresh token that could not simply be exchanged. One that was
@@ -75,65 +94,72 @@ func (m *Module) exchange(c echo.Context, presented, oauthClientID string) (*iss
 // several tabs at once. Else someone has a stolen token, and with rotation on
 // all of the session's are revoked. A family without an active token was
 // revoked so: nothing of it is taken, however fresh.
-func (m *Module) reuse(ctx context.Context, c echo.Context, r store.Refresh) (user *store.User, session *store.Session, refresh string, err error) {
-	var refusal error // what the transaction still has to commit
-	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) error {
-		p, err := store.InspectRefresh(ctx, tx, r.Token)
-		if errors.Is(err, store.ErrNotFound) {
-			return badRequest(codeRefreshNotFound, "Invalid Refresh Token: Refresh Token Not Found")
-		}
-		if err != nil {
-			return fmt.Errorf("auth: refresh: %w", err)
-		}
-		if refusal = m.refuseRefresh(p, r.OAuthClientID); refusal != nil {
-			if p.Session.ID == "" { // left over from before there were sessions
-				return store.DeleteRefreshToken(ctx, tx, r.Token)
-			}
-			return nil
-		}
-		user, session, refresh = p.User, p.Session, p.Active
-		switch {
-		case p.Revoked && p.Active != "" && p.ActiveParent == r.Token:
-		case p.Revoked && (p.Active == "" || m.now().After(p.RevokedAt.Add(time.Duration(m.cfg.RefreshReuseInterval)*time.Second))):
-			refusal = badRequest(codeRefreshUsed, "Invalid Refresh Token: Already Used")
-			if m.cfg.RefreshRotation {
-				m.deps.Log.WarnContext(ctx, "refresh token was used again; its session's tokens are revoked", "session_id", session.ID, "user_id", user.ID)
-				return store.RevokeFamily(ctx, tx, session.ID)
-			}
-			return nil
-		default: // a token that is not revoked comes here when it was refused a moment ago and is fine now
-			refresh = r.Next
-			if err := store.InsertRefreshToken(ctx, tx, p, r.Token, r.Next); err != nil {
-				return err
-			}
-			if err := m.audit(ctx, tx, user, actionTokenRevoked, nil); err != nil {
-				return err
-			}
-		}
-		if err := m.audit(ctx, tx, user, actionTokenRefreshed, nil); err != nil {
-			return err
-		}
-		who := m.client(c.Request())
-		return store.TouchSession(ctx, tx, session.ID, who.userAgent, who.ip)
-	})
-	if err == nil {
-		err = refusal
+func (m *Module) reuse(ctx context.Context, tx pgx.Tx, r store.Refresh) (in *issued, refusal, err error) {
+	p, err := store.InspectRefresh(ctx, tx, r.Token)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, badRequest(codeRefreshNotFound, "Invalid Refresh Token: Refresh Token Not Found"), nil
 	}
-	return user, session, refresh, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("auth: refresh: %w", err)
+	}
+	if p.Session.ID == "" && !p.User.Banned(m.now()) { // left over from before there were sessions
+		err = store.DeleteRefreshToken(ctx, tx, r.Token)
+	}
+	if err == nil {
+		refusal, err = m.refuseRefresh(ctx, tx, p, r.OAuthClientID)
+	}
+	if refusal != nil || err != nil {
+		return nil, refusal, err
+	}
+	in = &issued{user: p.User, session: p.Session, refresh: p.Active, ip: r.IP}
+	switch {
+	case p.Revoked && p.Active != "" && p.ActiveParent == r.Token:
+	case p.Revoked && (p.Active == "" || m.now().After(p.RevokedAt.Add(time.Duration(m.cfg.RefreshReuseInterval)*time.Second))):
+		refusal = badRequest(codeRefreshUsed, "Invalid Refresh Token: Already Used")
+		if m.cfg.RefreshRotation {
+			m.deps.Log.WarnContext(ctx, "refresh token was used again; its session's tokens are revoked", "session_id", p.Session.ID, "user_id", p.User.ID)
+			err = store.RevokeFamily(ctx, tx, p.Session.ID)
+		}
+		return nil, refusal, err
+	default: // a token that is not revoked comes here when a setting asks for more than one statement looks at
+		in.refresh, in.reuse = r.Next, "false"
+		if err := store.InsertRefreshToken(ctx, tx, p, r.Token, r.Next); err != nil {
+			return nil, nil, err
+		}
+		if err := m.audit(ctx, tx, p.User, actionTokenRevoked, nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := m.audit(ctx, tx, p.User, actionTokenRefreshed, nil); err != nil {
+		return nil, nil, err
+	}
+	return in, nil, store.TouchSession(ctx, tx, p.Session.ID, r.UserAgent, r.IP)
 }
 
 // refuseRefresh says why the token's user or session may not go on, or not with the app that asks.
-func (m *Module) refuseRefresh(p *store.Presented, oauthClientID string) error {
+func (m *Module) refuseRefresh(ctx context.Context, q db.Queryer, p *store.Presented, oauthClientID string) (refusal, err error) {
 	switch {
 	case p.User.Banned(m.now()):
-		return badRequest(codeUserBanned, "Invalid Refresh Token: User Banned")
+		return badRequest(codeUserBanned, "Invalid Refresh Token: User Banned"), nil
 	case p.Session.ID == "":
-		return badRequest(codeSessionNotFound, "Invalid Refresh Token: No Valid Session Found")
+		return badRequest(codeSessionNotFound, "Invalid Refresh Token: No Valid Session Found"), nil
 	}
-	if why := m.expired(p.Session); why != "" {
-		return badRequest(codeSessionExpired, "Invalid Refresh Token: "+why)
+	if why := m.expired(p.User, p.Session); why != "" {
+		return badRequest(codeSessionExpired, "Invalid Refresh Token: "+why), nil
 	}
-	switch p.Session.OAuthClientID {
+	if refusal := foreignClient(p.Session, oauthClientID); refusal != nil {
+		return refusal, nil
+	}
+	newer, err := m.replaced(ctx, q, p)
+	if newer {
+		refusal = badRequest(codeSessionExpired, "Invalid Refresh Token: Session Expired (Revoked by Newer Login)")
+	}
+	return refusal, err
+}
+
+// foreignClient refuses an app other than the session's.
+func foreignClient(s *store.Session, oauthClientID string) error {
+	switch s.OAuthClientID {
 	case oauthClientID:
 		return nil
 	case "":

@@ -78,6 +78,10 @@ type issued struct {
 	// refresh and access are the tokens; expires is the access token's end.
 	refresh, access string
 	expires         time.Time
+	// ip is the client's address, for the app's hook.
+	ip string
+	// reuse says of a refresh whether an exchanged token was taken again, as GoTrue's header does; empty for no word on it.
+	reuse string
 }
 
 // startSession signs the user in: the only place that makes sessions. Call it in
@@ -94,7 +98,7 @@ func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.Use
 		return nil, fmt.Errorf("auth: start session: %w", err)
 	}
 	user.LastSignInAt = &session.CreatedAt
-	in := &issued{user: user, session: session, refresh: refresh}
+	in := &issued{user: user, session: session, refresh: refresh, ip: who.ip}
 	return in, m.mint(ctx, q, in, e.method)
 }
 
@@ -103,15 +107,18 @@ func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.Use
 // changes the session, so that nothing of it stays when no token can be had.
 func (m *Module) mint(ctx context.Context, q db.Queryer, in *issued, method string) error {
 	p, now, user, session := project.From(ctx), m.now(), in.user, in.session
-	in.expires = now.Add(time.Duration(m.cfg.JWTExp) * time.Second)
+	in.expires = m.accessEnd(user, session)
 	claims := &token.Claims{
 		Issuer: m.issuer(p), Subject: user.ID, Audience: user.Audience, ExpiresAt: in.expires.Unix(), IssuedAt: now.Unix(),
 		Email: user.Email, Phone: user.Phone, AppMetadata: user.AppMetadata, UserMetadata: user.UserMetadata, Role: user.Role,
 		AAL: token.Level(session.Methods), Methods: methodsOf(user, session), SessionID: session.ID, IsAnonymous: user.IsAnonymous,
 		ClientID: session.OAuthClientID, Scope: session.Scopes,
 	}
-	var err error
-	if in.access, err = claims.Sign(p.Keys); err != nil {
+	payload, err := m.tokenPayload(ctx, q, claims, method, in.ip)
+	if err != nil {
+		return err
+	}
+	if in.access, err = p.Keys.Sign(payload); err != nil {
 		return fmt.Errorf("auth: access token: %w", err)
 	}
 	return nil
@@ -141,6 +148,9 @@ func (m *Module) answer(c echo.Context, in *issued) sessionBody {
 	h.Set("Sb-Auth-User-Id", in.user.ID)
 	h.Set("Sb-Auth-Session-Id", in.session.ID)
 	h.Set("Sb-Auth-Refresh-Token-Prefix", in.refresh[:5])
+	if in.reuse != "" {
+		h.Set("Sb-Auth-Refresh-Token-Reuse", in.reuse)
+	}
 	return sessionBody{
 		AccessToken: in.access, TokenType: "bearer", ExpiresIn: int64(in.expires.Sub(m.now()).Round(time.Second) / time.Second),
 		ExpiresAt: in.expires.Unix(), RefreshToken: in.refresh, User: in.user,
@@ -157,18 +167,4 @@ func (m *Module) issuer(p *project.Project) string {
 		return m.cfg.JWTIssuer
 	}
 	return p.PublicURL + "/auth/v1"
-}
-
-// expired says why a session is over, or nothing when it is not.
-func (m *Module) expired(s *store.Session) string {
-	now := m.now()
-	switch {
-	case s.NotAfter != nil && now.After(*s.NotAfter):
-		return "Session Expired"
-	case m.cfg.SessionsTimebox > 0 && now.After(s.CreatedAt.Add(m.cfg.SessionsTimebox)):
-		return "Session Expired"
-	case m.cfg.SessionsInactivity > 0 && now.After(s.RefreshedAt.Add(m.cfg.SessionsInactivity)):
-		return "Session Expired (Inactivity)"
-	}
-	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/db"
@@ -83,6 +84,23 @@ func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (*Session, e
 	s.RefreshedAt = s.CreatedAt
 	s.Methods = []token.Method{{Method: n.Method, Timestamp: s.CreatedAt.Unix()}}
 	return s, nil
+}
+
+// NewerSessions returns the user's sessions that were used later than s, at most limit.
+func NewerSessions(ctx context.Context, q db.Queryer, userID string, s *Session, limit int) ([]*Session, error) {
+	rows, err := q.Query(ctx, `SELECT `+sessionColumns+` FROM auth.sessions s WHERE s.user_id = $1 AND s.id <> $2
+		AND coalesce(s.refreshed_at AT TIME ZONE 'utc', s.created_at) > $3 ORDER BY 3 DESC LIMIT $4`, userID, s.ID, s.RefreshedAt, limit)
+	var sessions []*Session
+	if err == nil {
+		sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Session, error) {
+			s := &Session{}
+			return s, row.Scan(s.into()...)
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: newer sessions: %w", err)
+	}
+	return sessions, nil
 }
 
 // DeleteSession ends one session; its refresh tokens go with it.

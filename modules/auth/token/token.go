@@ -5,7 +5,6 @@ package token
 import (
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,20 +36,6 @@ type Claims struct {
 	IsAnonymous  bool            `json:"is_anonymous"`
 	ClientID     string          `json:"client_id,omitempty"`
 	Scope        string          `json:"scope,omitempty"`
-}
-
-// Signer signs a payload; claims.Keys is one.
-type Signer interface {
-	Sign(payload []byte) (string, error)
-}
-
-// Sign returns the claims as a signed access token.
-func (c *Claims) Sign(keys Signer) (string, error) {
-	payload, err := json.Marshal(c)
-	if err != nil {
-		return "", fmt.Errorf("token: encode claims: %w", err)
-	}
-	return keys.Sign(payload)
 }
 
 // The assurance levels of NIST SP 800-63B that a session may have.
