@@ -183,7 +183,9 @@ func TestOAuthClientMustProveItself(t *testing.T) {
 	send := func(form string, headers ...string) answer {
 		return s.call("POST", "/oauth/token", "", form, append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)...)
 	}
-	authorization := func(id, secret string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)) }
+	authorization := func(id, secret string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+	}
 	for name, a := range map[string]answer{
 		"nobody":         send("grant_type=authorization_code"),
 		"in the query":   s.call("POST", "/oauth/token?client_id="+public.id, "", "grant_type=refresh_token", "Content-Type", "application/x-www-form-urlencoded"),

@@ -35,6 +35,14 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/sso/saml/metadata", m.withSAML(m.ssoMetadata))
 	g.POST("/sso/saml/acs", m.withSAML(m.ssoAnswer))
 
+	g.POST("/passkeys/authentication/options", m.passkeys(m.passkeyLoginOptions))
+	g.POST("/passkeys/authentication/verify", m.passkeys(m.passkeyLogin))
+	g.POST("/passkeys/registration/options", m.passkeys(m.asMember(m.passkeyRegisterOptions)))
+	g.POST("/passkeys/registration/verify", m.passkeys(m.asMember(m.passkeyRegister)))
+	g.GET("/passkeys", m.passkeys(m.asUser(m.passkeyList)))
+	g.PATCH("/passkeys/:passkey_id", m.passkeys(m.asUser(m.passkeyRename)))
+	g.DELETE("/passkeys/:passkey_id", m.passkeys(m.asUser(m.passkeyDelete)))
+
 	g.GET("/admin/users", m.asAdmin(m.adminUserList))
 	g.POST("/admin/users", m.asAdmin(m.adminUserCreate))
 	g.GET("/admin/users/:user_id", m.asAdmin(m.adminUserGet))
@@ -43,6 +51,8 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/admin/users/:user_id/factors", m.asAdmin(m.adminFactors))
 	g.PUT("/admin/users/:user_id/factors/:factor_id", m.asFactorAdmin(m.adminFactorUpdate))
 	g.DELETE("/admin/users/:user_id/factors/:factor_id", m.asFactorAdmin(m.adminFactorDelete))
+	g.GET("/admin/users/:user_id/passkeys", m.asAdmin(m.adminPasskeyList))
+	g.DELETE("/admin/users/:user_id/passkeys/:passkey_id", m.asAdmin(m.adminPasskeyDelete))
 
 	g.POST("/oauth/clients/register", m.oauthServer(m.oauthRegister))
 	g.GET("/oauth/authorize", m.oauthServer(m.oauthAuthorize))

@@ -22,6 +22,6 @@ func (m *Module) settings(c echo.Context) error {
 	}
 	return httpx.JSON(c, http.StatusOK, map[string]any{
 		"external": external, "disable_signup": m.cfg.DisableSignup, "mailer_autoconfirm": m.cfg.Autoconfirm, "phone_autoconfirm": m.cfg.SMS.Autoconfirm,
-		"sms_provider": m.cfg.SMS.Provider, "saml_enabled": m.cfg.SAML.Enabled, "saml_private_key_next_configured": m.sso.next != nil, "passkeys_enabled": false,
+		"sms_provider": m.cfg.SMS.Provider, "saml_enabled": m.cfg.SAML.Enabled, "saml_private_key_next_configured": m.sso.next != nil, "passkeys_enabled": m.cfg.WebAuthn.PasskeysEnabled,
 	})
 }
