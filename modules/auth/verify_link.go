@@ -131,9 +131,11 @@ func (m *Module) follow(c echo.Context, l link) error {
 		lead(to, url.Values{"code": {code}})
 	default:
 		m.answer(c, in) // for its headers
-		return c.Redirect(http.StatusSeeOther, to.String()+"#"+m.fragment(in, l.Type))
+		http.Redirect(c.Response(), c.Request(), to.String()+"#"+m.fragment(in, l.Type), http.StatusSeeOther)
+		return nil
 	}
-	return c.Redirect(http.StatusSeeOther, to.String())
+	http.Redirect(c.Response(), c.Request(), to.String(), http.StatusSeeOther)
+	return nil
 }
 
 // issueCode is the code of the flow that the opened link belongs to: the user's last of its kind.
