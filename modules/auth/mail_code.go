@@ -128,14 +128,15 @@ func (m *Module) takeCode(ctx context.Context, addressee string) error {
 
 // quiet is the time at which a route answers that must not tell whether an
 // account exists: longer than its work takes either way.
-const quiet = 150 * time.Millisecond
+const quiet = 100 * time.Millisecond
 
 // quietly runs f and returns no sooner than quiet after its beginning, whatever
-// f found, unless the caller goes away.
-func quietly(ctx context.Context, f func() error) error {
+// f found, unless the caller goes away. Mails that f posted leave meanwhile.
+func (m *Module) quietly(ctx context.Context, f func() error) error {
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	err := f()
+	m.sendPosted(ctx)
 	select {
 	case <-timer.C:
 	case <-ctx.Done():

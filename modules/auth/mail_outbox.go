@@ -162,15 +162,17 @@ func (m *Module) Around(next echo.HandlerFunc) echo.HandlerFunc {
 		slip := &mailSlip{request: r}
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), mailSlipKey{}, slip)))
 		err := next(c)
-		if slip.posted || len(slip.drafts) > 0 {
-			m.sendPosted(c.Request().Context(), slip)
-		}
+		m.sendPosted(c.Request().Context())
 		return err
 	}
 }
 
-// sendPosted has what a request put down leave now.
-func (m *Module) sendPosted(ctx context.Context, slip *mailSlip) {
+// sendPosted has what a request put down leave now. Call it outside of a transaction.
+func (m *Module) sendPosted(ctx context.Context) {
+	slip := slipOf(ctx)
+	if !slip.posted && len(slip.drafts) == 0 {
+		return
+	}
 	p := project.From(ctx)
 	q := m.serveMail(p)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -186,6 +188,7 @@ func (m *Module) sendPosted(ctx context.Context, slip *mailSlip) {
 			}
 		}
 	}
+	slip.posted, slip.drafts = false, nil
 	m.mailer.postman.Wake()
 }
 

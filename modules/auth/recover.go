@@ -42,7 +42,7 @@ func (m *Module) recover(c echo.Context) error {
 	if err := req.check(); err != nil {
 		return err
 	}
-	if err := quietly(c.Request().Context(), func() error { return m.recoverAddress(c, email, req.pkce) }); err != nil {
+	if err := m.quietly(c.Request().Context(), func() error { return m.recoverAddress(c, email, req.pkce) }); err != nil {
 		return err
 	}
 	return nothing(c)

@@ -80,7 +80,7 @@ func (m *Module) resend(c echo.Context) error {
 	if req.Phone != "" || req.Type == typeSMS || req.Type == typePhoneChange {
 		return m.resendPhone(c, req)
 	}
-	if err := quietly(c.Request().Context(), func() error { return m.resendMail(c, req) }); err != nil {
+	if err := m.quietly(c.Request().Context(), func() error { return m.resendMail(c, req) }); err != nil {
 		return err
 	}
 	return nothing(c)

@@ -22,9 +22,14 @@ import (
 // address that has a confirmed user gets an answer like a new one, at the same
 // time; its list of identities is empty, by which apps know it, as with GoTrue.
 func (m *Module) signupToConfirm(c echo.Context, req signupRequest) error {
+	ctx := c.Request().Context()
+	hash, err := m.hasher.Hash(ctx, req.Password) // for every address, known or not
+	if err != nil {
+		return passwordError(err)
+	}
 	var user *store.User
-	err := quietly(c.Request().Context(), func() (err error) {
-		user, err = m.signupUnconfirmed(c, req)
+	err = m.quietly(ctx, func() (err error) {
+		user, err = m.signupUnconfirmed(c, req, hash)
 		return err
 	})
 	if err != nil {
@@ -33,12 +38,8 @@ func (m *Module) signupToConfirm(c echo.Context, req signupRequest) error {
 	return httpx.JSON(c, http.StatusOK, user)
 }
 
-func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest) (*store.User, error) {
+func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash string) (*store.User, error) {
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	hash, err := m.hasher.Hash(ctx, req.Password) // before the search, which must not show in the time
-	if err != nil {
-		return nil, passwordError(err)
-	}
 	user, err := store.UserByAnyEmail(ctx, pool, req.Email, m.cfg.JWTAudience, "")
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("auth: sign up: %w", err)
