@@ -42,15 +42,14 @@ const asideAbove = 4 << 20
 // implicit transaction, unless a step opens an explicit one.
 type pipeline struct {
 	conn     *pgconn.PgConn
-	prepared *preparedNames
+	prepared *preparedSet
 	steps    []step
 }
 
 type step struct {
 	Statement
-	key   string // the prepared statement's key; empty for one that is not kept
-	name  string
-	fresh bool
+	prepared *prepared // nil for one that is not kept
+	fresh    bool      // prepared is still to be made
 }
 
 // preparedSlots bounds the statements kept prepared on one connection.
@@ -61,8 +60,7 @@ const preparedSlots = 256
 func (p *pipeline) add(role string, s Statement) {
 	st := step{Statement: s}
 	if !s.Fresh {
-		st.key = role + "\x00" + s.SQL
-		st.name, st.fresh = p.prepared.name(st.key)
+		st.prepared, st.fresh = p.prepared.find(preparedKey{role, s.SQL})
 	}
 	p.steps = append(p.steps, st)
 }
@@ -113,23 +111,26 @@ func (p *pipeline) outdated(err error) bool {
 	case "0A000", // cached plan must not change result type
 		"22P02", "22003", "22007", "22008", // the parameter is no text of its former type
 		"42804", "42846", "42883", "42725": // the former type does not fit the column
-		return slices.ContainsFunc(p.steps[1:], func(s step) bool { return s.key != "" && !s.fresh })
+		return slices.ContainsFunc(p.steps[1:], func(s step) bool { return s.prepared != nil && !s.fresh })
 	}
 	return false
 }
 
 func (p *pipeline) send(ctx context.Context) (Result, error) {
 	pl := p.conn.StartPipeline(ctx)
+	var described []*prepared // those that are prepared here, in the order of their descriptions
 	for _, s := range p.steps {
 		switch {
-		case s.name == "":
+		case s.prepared == nil:
 			pl.SendQueryParams(s.SQL, s.Args, nil, nil, s.Formats)
-			continue
 		case s.fresh: // the slot's earlier statement makes room
-			pl.SendDeallocate(s.name)
-			pl.SendPrepare(s.name, s.SQL, nil)
+			pl.SendDeallocate(s.prepared.name)
+			pl.SendPrepare(s.prepared.name, s.SQL, nil)
+			pl.SendQueryPrepared(s.prepared.name, s.Args, nil, s.Formats)
+			described = append(described, s.prepared)
+		default: // what it returns is known
+			pl.SendQueryStatement(s.prepared.description, s.Args, nil, s.Formats)
 		}
-		pl.SendQueryPrepared(s.name, s.Args, nil, s.Formats)
 	}
 	err := pl.Sync()
 	var last Result
@@ -137,6 +138,9 @@ func (p *pipeline) send(ctx context.Context) (Result, error) {
 		var got any
 		got, err = pl.GetResults()
 		switch got := got.(type) {
+		case *pgconn.StatementDescription:
+			got.Name = described[0].name
+			described[0].description, described = got, described[1:]
 		case *pgconn.ResultReader:
 			read := got.Read()
 			last, err = Result{Rows: read.Rows, Tag: read.CommandTag}, read.Err
@@ -157,51 +161,61 @@ func (p *pipeline) close(pl *pgconn.Pipeline, err error) error {
 	}
 	outdated := p.outdated(err)
 	for _, s := range p.steps {
-		if err != nil && (s.fresh || outdated) { // whether it is prepared is unknown: the next use starts over
-			p.prepared.forget(s.key)
+		if err != nil && s.prepared != nil && (s.fresh || outdated) { // whether it is prepared is unknown: the next use starts over
+			p.prepared.forget(s.prepared)
 		}
 	}
 	return err
 }
 
-// preparedNames knows which statements one connection keeps prepared. Names are
-// slots that are used in turn, so that their number is bounded.
-type preparedNames struct {
-	slots [preparedSlots]string
-	byKey map[string]int
+// preparedSet knows which statements one connection keeps prepared. Their number
+// is bounded: names are slots that are used in turn.
+type preparedSet struct {
+	slots [preparedSlots]*prepared
+	byKey map[preparedKey]*prepared
 	next  int
 }
 
-const preparedKey = "madbase.rls.prepared"
+type preparedKey struct{ role, sql string }
 
-// preparedOn returns the names of conn, which only the conn's present holder uses.
-func preparedOn(conn *pgconn.PgConn) *preparedNames {
-	if names, ok := conn.CustomData()[preparedKey].(*preparedNames); ok {
-		return names
-	}
-	names := &preparedNames{byKey: map[string]int{}}
-	conn.CustomData()[preparedKey] = names
-	return names
+// prepared is a statement that is kept prepared under a slot's name.
+type prepared struct {
+	key         preparedKey
+	slot        int
+	name        string
+	description *pgconn.StatementDescription
 }
 
-func (n *preparedNames) name(key string) (name string, fresh bool) {
-	slot, found := n.byKey[key]
-	if !found {
-		slot = n.next
-		n.next = (n.next + 1) % preparedSlots
-		if old := n.slots[slot]; old != "" {
-			delete(n.byKey, old)
-		}
-		n.slots[slot] = key
-		n.byKey[key] = slot
+const preparedOnKey = "madbase.rls.prepared"
+
+// preparedOn returns the statements of conn, which only the conn's present holder uses.
+func preparedOn(conn *pgconn.PgConn) *preparedSet {
+	if set, ok := conn.CustomData()[preparedOnKey].(*preparedSet); ok {
+		return set
 	}
-	return "madbase_" + strconv.Itoa(slot), !found
+	set := &preparedSet{byKey: map[preparedKey]*prepared{}}
+	conn.CustomData()[preparedOnKey] = set
+	return set
 }
 
-func (n *preparedNames) forget(key string) {
-	if slot, found := n.byKey[key]; found {
-		n.slots[slot] = ""
-		delete(n.byKey, key)
+// find returns the statement of key, and whether the caller has to prepare it first.
+func (set *preparedSet) find(key preparedKey) (found *prepared, fresh bool) {
+	if found := set.byKey[key]; found != nil {
+		return found, found.description == nil
+	}
+	if old := set.slots[set.next]; old != nil {
+		delete(set.byKey, old.key)
+	}
+	found = &prepared{key: key, slot: set.next, name: "madbase_" + strconv.Itoa(set.next)}
+	set.slots[found.slot], set.byKey[key] = found, found
+	set.next = (set.next + 1) % preparedSlots
+	return found, true
+}
+
+func (set *preparedSet) forget(p *prepared) {
+	if set.slots[p.slot] == p {
+		set.slots[p.slot] = nil
+		delete(set.byKey, p.key)
 	}
 }
 

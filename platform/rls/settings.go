@@ -108,14 +108,15 @@ func quoteJSON(s string) string {
 }
 
 // statement is the one SELECT that applies s, with its parameters. The texts are
-// few, so that each connection prepares them once. After Before the role comes
-// first: what follows is already done with its rights alone.
+// few, so that each connection prepares them once. It returns one column, since
+// each would be named and sent back: set_config never returns NULL here, so that
+// OR goes on to the last, in order. After Before the role comes first: what
+// follows is already done with its rights alone.
 func (s *Settings) statement(implicit bool) (sql string, args [][]byte) {
-	b := settingsBuilder{}
+	b := settingsBuilder{args: make([][]byte, 0, fixedSettings+len(s.Before)+len(s.More))}
+	b.sql.Grow(48 * fixedSettings)
 	b.sql.WriteString("SELECT ")
-	for i := 0; i+1 < len(s.Before); i += 2 {
-		b.pair(s.Before[i], s.Before[i+1])
-	}
+	b.pairs(s.Before)
 	b.set("role", s.Role)
 	b.set("request.jwt.claims", s.Claims)
 	b.set("request.jwt.claim.sub", s.Subject)
@@ -132,11 +133,12 @@ func (s *Settings) statement(implicit bool) (sql string, args [][]byte) {
 	if s.ReadOnly && implicit {
 		b.set("transaction_read_only", "on")
 	}
-	for i := 0; i+1 < len(s.More); i += 2 {
-		b.pair(s.More[i], s.More[i+1])
-	}
+	b.pairs(s.More)
 	return b.sql.String(), b.args
 }
+
+// fixedSettings is how many settings have fixed names, at most.
+const fixedSettings = 10
 
 type settingsBuilder struct {
 	sql  strings.Builder
@@ -145,25 +147,29 @@ type settingsBuilder struct {
 
 // set applies a variable of a fixed name.
 func (b *settingsBuilder) set(name, value string) {
-	b.comma()
-	b.sql.WriteString("set_config('" + name + "', $")
+	b.or()
+	b.sql.WriteString("set_config('")
+	b.sql.WriteString(name)
+	b.sql.WriteString("', $")
 	b.arg(value)
-	b.sql.WriteString(", true)")
+	b.sql.WriteString(", true) IS NULL")
 }
 
-// pair applies a variable whose name is itself a parameter.
-func (b *settingsBuilder) pair(name, value string) {
-	b.comma()
-	b.sql.WriteString("set_config($")
-	b.arg(name)
-	b.sql.WriteString(", $")
-	b.arg(value)
-	b.sql.WriteString(", true)")
+// pairs apply variables whose names are themselves parameters.
+func (b *settingsBuilder) pairs(list []string) {
+	for i := 0; i+1 < len(list); i += 2 {
+		b.or()
+		b.sql.WriteString("set_config($")
+		b.arg(list[i])
+		b.sql.WriteString(", $")
+		b.arg(list[i+1])
+		b.sql.WriteString(", true) IS NULL")
+	}
 }
 
-func (b *settingsBuilder) comma() {
+func (b *settingsBuilder) or() {
 	if len(b.args) > 0 {
-		b.sql.WriteString(", ")
+		b.sql.WriteString(" OR ")
 	}
 }
 
