@@ -55,6 +55,7 @@ type process struct {
 
 // Run serves until ctx ends or the process fails. It returns nil after an orderly end.
 func Run(ctx context.Context, o Options) error {
+	raiseHeap()
 	p := &process{Options: o}
 	p.routes()
 	if err := o.Set.Start(ctx); err != nil {
