@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -158,4 +159,63 @@ func TestLargeResult(t *testing.T) {
 	if got.status != 406 {
 		t.Errorf("a single object of several rows: got %d", got.status)
 	}
+}
+
+// TestEmbedsLookLikeJSONB compares embeds of named columns with what jsonb, which
+// PostgREST converts them to, makes of the same rows: keys, their order and values.
+func TestEmbedsLookLikeJSONB(t *testing.T) {
+	t.Parallel()
+	c := serverWith(t, `
+		CREATE TYPE mood AS ENUM ('ok', 'sad');
+		CREATE TYPE pair AS (zz int, a numeric);
+		CREATE TABLE owners (id int PRIMARY KEY, name text);
+		CREATE TABLE kinds (
+			id int PRIMARY KEY, owner_id int REFERENCES owners, txt text, vc varchar(40), small smallint, big bigint, num numeric, flt double precision, rl real,
+			yes boolean, uid uuid, raw bytea, j json, jb jsonb, arr int[], texts text[], jarr json[], feel mood, duo pair, day date, ts timestamp, tz timestamptz,
+			tm time, span interval, net inet, rng int4range);
+		CREATE FUNCTION shout(kinds) RETURNS json LANGUAGE sql STABLE AS $$ SELECT json_build_object('zz', upper($1.txt), 'a', 1) $$;
+		INSERT INTO owners VALUES (1, 'one'), (2, 'none');
+		INSERT INTO kinds VALUES
+			(1, 1, E'tab\t"quoted" \\ é \u2028', 'v', -3, 9007199254740993, 1.500, 1e20, 0.1, true, '6b1b36cb-2d5e-4a56-a0cb-4fa8a4d4f8d1', '\x00ff', '{"b" : 1, "a" : [1.0, 1e2], "b" : 2}',
+				'{"long": 1, "b": 2}', '{1,2}', '{a,NULL}', array['{"z":1, "a":2}'::json], 'sad', row(1, 2.50), '2024-02-29', '2024-01-01', '2024-01-01 12:00+02', '01:02:03', '1 day 2 hours', '10.0.0.1/8', '[1,5)'),
+			(2, 1, NULL, NULL, NULL, NULL, 'NaN', 'Infinity', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'infinity', NULL, NULL, NULL, NULL, NULL);
+		GRANT SELECT ON ALL TABLES IN SCHEMA public TO anon; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO anon;`, nil)
+	const columns = "txt,vc,small,big,num,flt,rl,yes,uid,raw,j,jb,arr,texts,jarr,feel,duo,day,ts,tz,tm,span,net,rng,id"
+	for name, test := range map[string]struct{ path, want string }{
+		"every type": {
+			"/owners?select=kinds(" + columns + ")&kinds.order=id&id=eq.1",
+			`SELECT json_agg(o) FROM (SELECT (SELECT json_agg(x)::jsonb FROM (SELECT ` + columns + ` FROM kinds ORDER BY id) x) AS kinds) o`,
+		},
+		"computed, aliased, cast and reached into": {
+			"/owners?select=kinds(zzz:id,shout,aa:jb->b,t:j->>a,n:num::text,owners(name,id))&kinds.id=eq.1&id=eq.1",
+			`SELECT json_agg(o) FROM (SELECT (SELECT json_agg(x)::jsonb FROM (SELECT id AS zzz, k.shout, jb->'b' AS aa, j->>'a' AS t, num::text AS n,
+				(SELECT row_to_json(o)::jsonb FROM (SELECT name, id FROM owners WHERE id = 1) o) AS owners FROM kinds k WHERE id = 1) x) AS kinds) o`,
+		},
+		"to one": {
+			"/kinds?select=id,owner:owners(name,id)&id=eq.1",
+			`SELECT json_agg(k) FROM (SELECT 1 AS id, (SELECT row_to_json(o)::jsonb FROM (SELECT name, id FROM owners WHERE id = 1) o) AS owner) k`,
+		},
+		"none": {"/owners?select=kinds(txt,id)&id=eq.2", `SELECT '[{"kinds":[]}]'`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want string
+			if err := c.project.Owner.QueryRow(t.Context(), test.want).Scan(&want); err != nil {
+				t.Fatal(err)
+			}
+			got := c.do(t, "GET "+test.path, "")
+			if compact(t, got.body) != compact(t, want) {
+				t.Errorf("%s:\n got %s\nwant %s", test.path, compact(t, got.body), compact(t, want))
+			}
+		})
+	}
+}
+
+func compact(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(text)); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return b.String()
 }

@@ -109,7 +109,8 @@ func discard(ctx context.Context, tx *rls.Tx) error {
 	return nil
 }
 
-// estimate asks the planner for the total. An exact count up to the bound on rows is better.
+// estimate asks the planner for the total. For an estimated one an exact count up
+// to the bound on rows is better; without a bound PostgREST takes the larger.
 func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result, how Options) error {
 	answer, err := tx.Run(ctx, how.statement(sqlgen.Explain(p)))
 	if err != nil {
@@ -127,7 +128,7 @@ func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result
 	switch {
 	case p.Prefer.Count == ast.CountPlanned:
 		result.Total = &planned
-	case result.Total != nil && p.MaxRows > 0 && *result.Total > p.MaxRows:
+	case result.Total != nil && *result.Total > p.MaxRows: // which is 0 without a bound
 		more := max(planned, *result.Total)
 		result.Total = &more
 	}

@@ -161,5 +161,6 @@ func (b *builder) finish(p *Plan) error {
 	if p.HeadOnly || (p.Action.IsMutation() && p.Prefer.Return != ast.ReturnRepresentation) {
 		p.Body = NoBody
 	}
+	canonical(p)
 	return nil
 }

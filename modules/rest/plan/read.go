@@ -37,6 +37,9 @@ type Read struct {
 	SpreadColumns []SpreadColumn
 	SpreadOrder   []Order
 	SpreadExtra   []ExtraColumn
+	// Canonical embeds look in JSON as they would in jsonb, when their Members are
+	// selected in order.
+	Canonical bool
 }
 
 // Label is the embed's name in the answer, in filters and in orders.
@@ -94,6 +97,8 @@ type Column struct {
 	Field                    Field
 	Cast, Alias              string
 	Aggregate, AggregateCast string
+	// Canonical values look the same in JSON as in jsonb.
+	Canonical bool
 }
 
 // Label is the column's name in the rows.
@@ -187,12 +192,23 @@ func (b *builder) read(of schema.Name) (*Read, error) {
 func (b *builder) selectInto(node *Read, items []ast.SelectItem) {
 	for _, item := range items {
 		if item.Kind == ast.SelectField {
-			node.Select = append(node.Select, Column{
+			c := Column{
 				Field: b.shown(node.From, item.Field), Cast: item.Cast, Alias: item.Alias,
 				Aggregate: item.Aggregate, AggregateCast: item.AggregateCast,
-			})
+			}
+			c.Canonical = b.canonical(node.From, &c)
+			node.Select = append(node.Select, c)
 		}
 	}
+}
+
+// canonical reports whether the column's values are known to look in JSON as in jsonb.
+func (b *builder) canonical(table schema.Name, c *Column) bool {
+	if steps := c.Field.Path; len(steps) > 0 {
+		return c.Cast == "" && steps[len(steps)-1].Text
+	}
+	known := b.column(table, c.Field.Name)
+	return known != nil && c.Cast == "" && c.Field.Show == "" && canonicalTypes[known.BaseType]
 }
 
 // field resolves a field of a table. What the schema does not know may still be

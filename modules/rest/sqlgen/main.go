@@ -1,6 +1,8 @@
 package sqlgen
 
 import (
+	"strconv"
+
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/schema"
@@ -76,7 +78,7 @@ func (g *generator) countCTE() counting {
 	if p.Prefer.Count == ast.CountEstimated && p.MaxRows > 0 {
 		// One more than the bound tells that the estimate is to be used.
 		g.write(" LIMIT ")
-		g.number(p.MaxRows + 1)
+		g.write(strconv.FormatInt(p.MaxRows+1, 10))
 	}
 	g.write(")")
 	return countedApart

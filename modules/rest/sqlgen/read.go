@@ -24,6 +24,10 @@ func (g *generator) read(r *plan.Read) {
 }
 
 func (g *generator) selectList(r *plan.Read, q schema.Name) {
+	if r.Canonical {
+		list(g, r.Members(), func(m plan.Member) { g.member(q, m) })
+		return
+	}
 	first := true
 	next := func() {
 		if !first {
@@ -62,12 +66,29 @@ func (g *generator) selectList(r *plan.Read, q schema.Name) {
 	}
 }
 
+// member writes a column of a canonical level.
+func (g *generator) member(q schema.Name, m plan.Member) {
+	switch {
+	case m.Embed != nil:
+		g.embedded(m.Embed)
+	case m.Column.Canonical:
+		g.selected(q, m.Column)
+	default:
+		g.write("to_json(")
+		g.cast(m.Column.Cast, func() { g.shown(q, m.Column.Field) })
+		g.write(")::jsonb")
+		g.as(m.Column.Label())
+	}
+}
+
 // embedded writes an embed's column: an object or a list.
 func (g *generator) embedded(e *plan.Read) {
 	if e.Relation.ToOne() {
 		g.write("row_to_json(")
 		g.ident(e.AggAlias)
-		g.write(".*)::jsonb AS ")
+		g.write(".*)")
+		g.jsonb(e)
+		g.write(" AS ")
 	} else {
 		g.write("COALESCE(")
 		g.ident(e.AggAlias)
@@ -76,6 +97,13 @@ func (g *generator) embedded(e *plan.Read) {
 		g.write(", '[]') AS ")
 	}
 	g.ident(e.Label())
+}
+
+// jsonb converts the JSON of an embed where it may look otherwise.
+func (g *generator) jsonb(e *plan.Read) {
+	if !e.Canonical {
+		g.write("::jsonb")
+	}
 }
 
 func (g *generator) selected(q schema.Name, c *plan.Column) {
@@ -206,8 +234,9 @@ func (g *generator) join(e *plan.Read) {
 func (g *generator) aggregated(e *plan.Read) {
 	g.write("SELECT json_agg(")
 	g.ident(e.AggAlias)
-	g.write(")::jsonb AS ")
-	g.ident(e.AggAlias)
+	g.write(")")
+	g.jsonb(e)
+	g.as(e.AggAlias)
 	if e.Spread {
 		for _, c := range e.SpreadColumns {
 			g.write(", COALESCE(json_agg(")
@@ -321,22 +350,18 @@ func (g *generator) orderBy(order []plan.Order, q schema.Name) {
 	})
 }
 
+// limit writes the range of rows. The number of rows is part of the text: the
+// planner guesses at one that it does not see, and then prefers to plan anew at
+// every execution to its own guess.
 func (g *generator) limit(r ast.Range) {
-	if r.IsAll() {
-		return
-	}
-	g.write(" LIMIT ")
 	if n, bounded := r.Limit(); bounded {
-		g.number(n)
-	} else {
-		g.write("ALL")
+		g.write(" LIMIT ", strconv.FormatInt(n, 10))
 	}
-	g.write(" OFFSET ")
-	g.number(r.Lower)
+	if r.Lower != 0 {
+		g.write(" OFFSET ")
+		g.arg(strconv.FormatInt(r.Lower, 10))
+	}
 }
-
-// number writes a parameter of type bigint.
-func (g *generator) number(n int64) { g.arg(strconv.FormatInt(n, 10)) }
 
 // countQuery writes a query with one row for each row that r would have without
 // its range. Embeds count where they decide whether a row is there at all.
