@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
@@ -39,7 +41,8 @@ func (m *Module) sendMail(ctx context.Context, tx db.Queryer, msg mail.Message) 
 }
 
 func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
-	if err := m.takeMailClock(ctx, tx, msg); err != nil {
+	sentAt, err := m.takeMailClock(ctx, tx, msg)
+	if err != nil {
 		return err
 	}
 	for _, address := range m.recipients(msg) {
@@ -51,19 +54,35 @@ func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Messag
 		return err
 	}
 	if m.hooks.Enabled(hook.SendEmail) {
-		return m.hookMail(ctx, tx, msg)
+		err = m.hookMail(ctx, tx, msg)
+	} else {
+		err = m.postMail(ctx, tx, msg)
 	}
-	return m.postMail(ctx, tx, msg)
+	if err == nil {
+		noteSent(msg.User, msg.Kind, sentAt)
+	}
+	return err
 }
 
 // notify tells a user of a change of their account, when the setting asks for it
-// and there is an address. It is sendMail for notifications: call it in the
-// transaction of the change.
+// and there is an address. Call it in the transaction of the change, which does
+// not fail with it: a mail that may not be sent now, or that the app's hook
+// refuses, is only logged.
 func (m *Module) notify(ctx context.Context, tx db.Queryer, msg mail.Message) error {
 	if !m.cfg.Mail.Notifies(msg.Kind) || msg.Recipient() == "" {
 		return nil
 	}
-	return m.sendMail(ctx, tx, msg)
+	outer, ok := tx.(interface {
+		Begin(ctx context.Context) (pgx.Tx, error)
+	})
+	if !ok {
+		return fmt.Errorf("auth: notify: %T is no transaction", tx)
+	}
+	err := pgx.BeginFunc(ctx, outer, func(tx pgx.Tx) error { return m.sendMail(ctx, tx, msg) }) // a savepoint
+	if err != nil {
+		m.deps.Log.WarnContext(ctx, "a user could not be told of a change", "kind", msg.Kind, "user", msg.User.ID, "error", err)
+	}
+	return nil
 }
 
 // mailClock is what a kind's frequency goes by. Invitations have no least time
@@ -84,29 +103,37 @@ func mailClock(k mail.Kind, every time.Duration) (clock store.Clock, least time.
 	return 0, 0, false
 }
 
-func (m *Module) takeMailClock(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+func (m *Module) takeMailClock(ctx context.Context, tx db.Queryer, msg mail.Message) (at time.Time, err error) {
 	clock, every, found := mailClock(msg.Kind, m.cfg.Mail.Frequency())
 	if !found {
-		return nil
+		return at, nil
 	}
 	at, wait, err := store.TakeClock(ctx, tx, msg.User.ID, clock, every)
 	if err != nil {
-		return fmt.Errorf("auth: send mail: %w", err)
+		return at, fmt.Errorf("auth: send mail: %w", err)
 	}
 	if wait > 0 {
-		return tooSoon(wait, codeOverEmailRate)
+		return at, tooSoon(wait, codeOverEmailRate)
+	}
+	return at, nil
+}
+
+// noteSent sets the user's clock as its row has it now.
+func noteSent(u *store.User, kind mail.Kind, at time.Time) {
+	clock, _, found := mailClock(kind, 0)
+	if !found {
+		return
 	}
 	switch clock {
 	case store.ClockConfirmation:
-		msg.User.ConfirmationSentAt = &at
+		u.ConfirmationSentAt = &at
 	case store.ClockRecovery:
-		msg.User.RecoverySentAt = &at
+		u.RecoverySentAt = &at
 	case store.ClockEmailChange:
-		msg.User.EmailChangeSentAt = &at
+		u.EmailChangeSentAt = &at
 	case store.ClockReauthentication:
-		msg.User.ReauthenticationSentAt = &at
+		u.ReauthenticationSentAt = &at
 	}
-	return nil
 }
 
 // tooSoon refuses another mail or text to one user.

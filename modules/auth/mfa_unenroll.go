@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/apierr"
@@ -27,9 +28,13 @@ func (m *Module) factorUnenroll(c echo.Context, who signedIn, factor *store.Fact
 		if err := store.DeleteFactor(ctx, tx, user.ID, factor.ID); err != nil {
 			return err
 		}
-		return m.audit(ctx, tx, user, actionFactorUnenrolled, map[string]any{
+		err = m.audit(ctx, tx, user, actionFactorUnenrolled, map[string]any{
 			"factor_id": factor.ID, "factor_status": factor.Status, "session_id": who.session.ID,
 		})
+		if err != nil {
+			return err
+		}
+		return m.notify(ctx, tx, mail.Message{Kind: mail.FactorUnenrolled, User: user, FactorType: factor.Type})
 	})
 	if err != nil {
 		return databaseError("Database error unenrolling factor", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/modules/auth/token"
 	"github.com/madbase/madbase/platform/apierr"
@@ -171,6 +172,9 @@ func (m *Module) raise(ctx context.Context, q db.Queryer, try *attempt, take pro
 	}
 	if err == nil {
 		err = m.audit(ctx, q, user, actionTokenRevoked, nil)
+	}
+	if err == nil && !factor.Verified() {
+		err = m.notify(ctx, q, mail.Message{Kind: mail.FactorEnrolled, User: user, FactorType: factor.Type})
 	}
 	if err != nil {
 		return nil, err

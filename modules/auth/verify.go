@@ -149,7 +149,13 @@ func (m *Module) verify(ctx context.Context, tx db.Queryer, req verifyRequest, a
 	if err := store.SetProviders(ctx, tx, o.user.ID); err != nil {
 		return nil, err
 	}
-	o.user, err = store.UserByID(ctx, tx, o.user.ID)
+	before := o.user.Email
+	if o.user, err = store.UserByID(ctx, tx, o.user.ID); err != nil {
+		return nil, err
+	}
+	if o.verifies == typeEmailChange && before != o.user.Email {
+		err = m.notify(ctx, tx, mail.Message{Kind: mail.EmailChanged, User: o.user, OldEmail: before})
+	}
 	return o, err
 }
 
