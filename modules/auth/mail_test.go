@@ -404,3 +404,37 @@ func TestDevInbox(t *testing.T) {
 	}
 	equal(t, "waiting", p.waiting(), 0)
 }
+
+func TestNotifications(t *testing.T) {
+	t.Parallel()
+	sink := mailtest.Start(t)
+	cfg := mailConfig(sink)
+	cfg.Mail.Notifications = map[string]string{"password_changed_enabled": "true", "email_changed_enabled": "true", "phone_changed_enabled": "false"}
+	s := start(t, cfg)
+	bearer := s.signup("ann@example.com", "first password").str("access_token")
+	s.call("PUT", "/user", bearer, map[string]any{"password": "second password"}).want(200, "")
+	got := sink.Next()
+	equal(t, "of a new password", []string{got.To, got.Subject}, []string{"ann@example.com", "Your password was changed"})
+	s.call("PUT", "/user", bearer, map[string]any{"email": "new@example.com"}).want(200, "")
+	code := sink.Next()
+	equal(t, "the code goes to", code.To, "new@example.com")
+	s.call("POST", "/verify", "", map[string]any{"type": "email_change", "email": "new@example.com", "token": code.Code()}).want(200, "")
+	got = sink.Next()
+	equal(t, "of a new address", []string{got.To, got.Subject}, []string{"ann@example.com", "Your email address was changed"})
+	if !strings.Contains(got.HTML, "new@example.com") {
+		t.Error(got.HTML)
+	}
+}
+
+// A change is not undone because nobody can be told of it.
+func TestNotificationsAreNoCondition(t *testing.T) {
+	t.Parallel()
+	sink := mailtest.Start(t)
+	cfg := mailConfig(sink)
+	cfg.Mail.Notifications, cfg.Mail.RateLimit = map[string]string{"password_changed_enabled": "true"}, "0"
+	s := start(t, cfg)
+	bearer := s.signup("ann@example.com", "first password").str("access_token")
+	s.call("PUT", "/user", bearer, map[string]any{"password": "second password"}).want(200, "")
+	s.signin("ann@example.com", "second password").want(200, "")
+	equal(t, "mails", len(sink.All()), 0)
+}
