@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/modules/auth/token"
@@ -195,8 +197,24 @@ func (m *Module) raise(ctx context.Context, q db.Queryer, try *attempt, take pro
 	return in, m.mint(ctx, q, in, factorMethods[factor.Type])
 }
 
-// judgeAttempt lets the app's hook see an attempt, and returns its rejection, with
-// which the user is signed out everywhere.
+// rejectedFactor is said when the app rejects an attempt without a word.
+const rejectedFactor = "Further MFA verification attempts will be rejected."
+
+// judgeAttempt asks the app about an attempt. With its rejection the user is
+// signed out everywhere, be the answer right or not.
 func (m *Module) judgeAttempt(ctx context.Context, q db.Queryer, try *attempt, valid bool) error {
-	return nil
+	if !m.hooks.Enabled(hook.MFAVerification) {
+		return nil
+	}
+	var verdict hook.Verdict
+	err := m.callHook(ctx, hook.MFAVerification, hook.MFAInput{
+		Metadata: hook.About(hook.MFAVerification, try.address), UserID: try.who.user.ID, FactorID: try.factor.ID, FactorType: try.factor.Type, Valid: valid,
+	}, &verdict)
+	if err != nil || !verdict.Rejected() {
+		return err
+	}
+	if err := store.DeleteSessions(ctx, q, try.who.user.ID, ""); err != nil {
+		return fmt.Errorf("auth: log out: %w", err)
+	}
+	return forbidden(codeMFARejected, cmp.Or(verdict.Message, rejectedFactor))
 }
