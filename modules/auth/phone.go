@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/apierr"
@@ -17,47 +19,31 @@ import (
 	"github.com/madbase/madbase/platform/ratelimit"
 )
 
-// textPurpose is what a code by text message is for, as GoTrue's errors call it.
+// textPurpose is what a code by text message is for.
 type textPurpose string
 
-// The purposes.
+// The purposes, as GoTrue's errors call them.
 const (
 	textConfirmation     textPurpose = "confirmation"
 	textPhoneChange      textPurpose = "phone_change"
 	textReauthentication textPurpose = "reauthentication"
+	// textSignIn confirms the number of a user who was signed up with a password
+	// and never confirmed, and makes the password void: whoever set it need not
+	// be who has the phone. GoTrue leaves the password to them.
+	textSignIn textPurpose = "sign-in"
 )
 
-// kind is where the code is stored.
-func (p textPurpose) kind() store.OneTime {
-	switch p {
-	case textPhoneChange:
-		return store.PhoneChangeToken
-	case textReauthentication:
-		return store.ReauthenticationToken
-	}
-	return store.ConfirmationToken
+// storedText is where a purpose's code is, and the clock of its frequency.
+type storedText struct {
+	kind  store.OneTime
+	clock store.Clock
 }
 
-// clock is what the least time between two codes goes by.
-func (p textPurpose) clock() store.Clock {
-	switch p {
-	case textPhoneChange:
-		return store.ClockPhoneChange
-	case textReauthentication:
-		return store.ClockReauthentication
-	}
-	return store.ClockConfirmation
-}
-
-// pending is the user's code for the purpose.
-func (p textPurpose) pending(t *store.OneTimes) store.Pending {
-	switch p {
-	case textPhoneChange:
-		return t.PhoneChange
-	case textReauthentication:
-		return t.Reauthentication
-	}
-	return t.Confirmation
+var storedTexts = map[textPurpose]storedText{
+	textConfirmation:     {store.ConfirmationToken, store.ClockConfirmation},
+	textPhoneChange:      {store.PhoneChangeToken, store.ClockPhoneChange},
+	textReauthentication: {store.ReauthenticationToken, store.ClockReauthentication},
+	textSignIn:           {store.RecoveryToken, store.ClockRecovery},
 }
 
 // text is a code to be made for a user's number and sent to it.
@@ -114,8 +100,8 @@ func (m *Module) makeText(ctx context.Context, tx db.Queryer, t text) (*madeText
 	if err != nil {
 		return nil, fmt.Errorf("auth: text: %w", err)
 	}
-	made := &madeText{text: t, before: t.purpose.pending(tokens), wanted: t.user.NewPhone}
-	at, wait, err := store.TakeClock(ctx, tx, t.user.ID, t.purpose.clock(), m.cfg.SMS.Frequency())
+	made := &madeText{text: t, before: tokens.Of(storedTexts[t.purpose].kind), wanted: t.user.NewPhone}
+	at, wait, err := store.TakeClock(ctx, tx, t.user.ID, storedTexts[t.purpose].clock, m.cfg.SMS.Frequency())
 	if err != nil {
 		return nil, fmt.Errorf("auth: text: %w", err)
 	}
@@ -136,7 +122,7 @@ func (m *Module) makeText(ctx context.Context, tx db.Queryer, t text) (*madeText
 		}
 		t.user.NewPhone = t.phone
 	}
-	return made, store.PutOneTime(ctx, tx, store.NewOneTime{UserID: t.user.ID, Kind: t.purpose.kind(), RelatesTo: t.phone, Hash: made.hash})
+	return made, store.PutOneTime(ctx, tx, store.NewOneTime{UserID: t.user.ID, Kind: storedTexts[t.purpose].kind, RelatesTo: t.phone, Hash: made.hash})
 }
 
 // sendText sends what makeText has stored, and answers the provider's id of the
@@ -146,7 +132,7 @@ func (m *Module) sendText(ctx context.Context, t *madeText) (string, error) {
 	ctx = context.WithoutCancel(ctx)
 	id, err := idOfTest, error(nil)
 	if !t.test {
-		id, err = m.sendSMS(ctx, t.user, sms.Message{Phone: t.phone, Channel: t.channel, Text: m.sms.Text(t.code), Code: t.code}, t.who)
+		id, err = m.sendSMS(ctx, t.user, sms.Message{Phone: t.phone, Channel: t.channel, Text: m.sms.Text(t.code), Code: t.code}, "", t.who)
 	}
 	if err != nil {
 		m.undoText(ctx, t)
@@ -157,21 +143,43 @@ func (m *Module) sendText(ctx context.Context, t *madeText) (string, error) {
 		t.user.PhoneChangeSentAt = &t.at
 	case textReauthentication:
 		t.user.ReauthenticationSentAt = &t.at
+	case textSignIn:
+		t.user.RecoverySentAt = &t.at
 	default:
 		t.user.ConfirmationSentAt = &t.at
 	}
 	return id, nil
 }
 
+// smsHook is the payload of the hook send_sms, as GoTrue has it.
+type smsHook struct {
+	Metadata hook.Metadata `json:"metadata"`
+	User     *store.User   `json:"user"`
+	SMS      struct {
+		OTP   string `json:"otp"`
+		Type  string `json:"sms_type,omitempty"`
+		Phone string `json:"phone"`
+	} `json:"sms"`
+}
+
 // sendSMS has a message sent by the app's hook, where there is one, or else by
-// the provider. Call it outside of transactions, and takeText before.
-func (m *Module) sendSMS(ctx context.Context, user *store.User, msg sms.Message, who client) (messageID string, err error) {
-	return m.sms.Send(ctx, msg)
+// the provider, whose id of it is the answer. Call it outside of transactions, and
+// takeText before. kind is for the hook: mfa, or nothing.
+func (m *Module) sendSMS(ctx context.Context, user *store.User, msg sms.Message, kind string, who client) (messageID string, err error) {
+	if !m.hooks.Enabled(hook.SendSMS) {
+		return m.sms.Send(ctx, msg)
+	}
+	payload := smsHook{Metadata: hook.About(hook.SendSMS, who.ip), User: user}
+	payload.SMS.OTP, payload.SMS.Type, payload.SMS.Phone = msg.Code, kind, msg.Phone
+	return "", m.callHook(ctx, hook.SendSMS, payload, nil)
 }
 
 // codesElsewhere reports whether the provider makes and checks the codes itself:
 // what is stored of them is not what the user gets.
-func (m *Module) codesElsewhere() bool { return m.sms.ChecksCodes() }
+func (m *Module) codesElsewhere() bool { return m.sms.ChecksCodes() && !m.hooks.Enabled(hook.SendSMS) }
+
+// textCodeLife is how long a text's code holds.
+func (m *Module) textCodeLife() time.Duration { return time.Duration(m.cfg.SMS.OTPExp) * time.Second }
 
 // takeText counts a message against the limit of the whole server, which is one
 // for all its processes, and refuses numbers that are not served. GoTrue has no
@@ -220,7 +228,7 @@ func (m *Module) undoText(ctx context.Context, t *madeText) {
 	}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		return store.UndoOneTime(ctx, tx, store.Unsent{
-			UserID: t.user.ID, Kind: t.purpose.kind(), Hash: t.hash, Before: t.before, PhoneChange: t.wanted,
+			UserID: t.user.ID, Kind: storedTexts[t.purpose].kind, Hash: t.hash, Before: t.before, PhoneChange: t.wanted,
 		})
 	})
 	if err != nil {
@@ -236,11 +244,14 @@ func (m *Module) textError(ctx context.Context, err error, purpose textPurpose) 
 	}
 	m.deps.Log.ErrorContext(ctx, "a text message was not sent", "purpose", purpose, "error", err)
 	if errors.Is(err, sms.ErrNoProvider) {
-		return apierr.New(500, codeUnexpected, "Unable to get SMS provider").Because(err)
+		return apierr.New(http.StatusInternalServerError, codeUnexpected, "Unable to get SMS provider").Because(err)
 	}
 	reason := "the provider did not take the message"
 	if e, ok := errors.AsType[*sms.Error](err); ok && e.Recipient && e.Words != "" {
 		reason = e.Words
+	}
+	if purpose == textSignIn {
+		purpose = textConfirmation
 	}
 	return unprocessable(codeSMSFailed, fmt.Sprintf("Error sending %s OTP to provider: %s", purpose, reason)).Because(err)
 }
@@ -250,7 +261,7 @@ func (m *Module) parseChannel(channel string) (string, error) {
 	if channel == "" {
 		return sms.ChannelSMS, nil
 	}
-	if !m.sms.Takes(channel) {
+	if !m.sms.Takes(channel) && !m.hooks.Enabled(hook.SendSMS) {
 		return "", invalid("Invalid channel, supported values are 'sms' or 'whatsapp'. 'whatsapp' is only supported if Twilio or Twilio Verify is used as the provider.")
 	}
 	return channel, nil

@@ -21,6 +21,7 @@ type signupRequest struct {
 	Phone    string         `json:"phone"`
 	Password string         `json:"password"`
 	Data     map[string]any `json:"data"`
+	Channel  string         `json:"channel"`
 	pkce
 }
 
@@ -40,6 +41,9 @@ func (m *Module) signup(c echo.Context) error {
 	}
 	if err := m.checkSignup(&req); err != nil {
 		return err
+	}
+	if req.Phone != "" {
+		return m.signupPhone(c, req)
 	}
 	if !m.cfg.Autoconfirm {
 		return m.signupToConfirm(c, req)
@@ -95,10 +99,8 @@ func (m *Module) checkSignup(req *signupRequest) (err error) {
 	switch {
 	case req.Email != "" && req.Phone != "":
 		return invalid("Only an email address or phone number should be provided on signup.")
-	case req.Phone != "" && req.CodeChallenge != "":
-		return invalid("PKCE not supported for phone signups")
 	case req.Phone != "":
-		return badRequest(codePhoneDisabled, "Phone signups are disabled")
+		return m.checkSignupPhone(req)
 	case !m.cfg.EmailEnabled:
 		return badRequest(codeEmailDisabled, "Email signups are disabled")
 	}

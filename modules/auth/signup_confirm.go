@@ -96,7 +96,7 @@ func shownUnconfirmed(user *store.User) *store.User {
 	return user
 }
 
-// nobody is the user that a sign-up with a taken address seems to have made.
+// nobody is the user that a sign-up with a taken address or number seems to have made.
 func (m *Module) nobody(req signupRequest) (*store.User, error) {
 	if req.Data == nil {
 		req.Data = map[string]any{}
@@ -105,13 +105,17 @@ func (m *Module) nobody(req signupRequest) (*store.User, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: sign up: %w", err)
 	}
-	app, err := json.Marshal(providers(store.ProviderEmail))
+	name := store.ProviderEmail
+	if req.Phone != "" {
+		name = store.ProviderPhone
+	}
+	app, err := json.Marshal(providers(name))
 	if err != nil {
 		return nil, fmt.Errorf("auth: sign up: %w", err)
 	}
 	now := m.now().UTC()
 	return &store.User{
-		ID: uuid.NewString(), Audience: m.cfg.JWTAudience, Email: req.Email, ConfirmationSentAt: &now, AppMetadata: app, UserMetadata: data,
+		ID: uuid.NewString(), Audience: m.cfg.JWTAudience, Email: req.Email, Phone: req.Phone, ConfirmationSentAt: &now, AppMetadata: app, UserMetadata: data,
 		Identities: []store.Identity{}, CreatedAt: now, UpdatedAt: now,
 	}, nil
 }

@@ -21,6 +21,7 @@ import (
 type userUpdateRequest struct {
 	Email           string         `json:"email"`
 	Phone           string         `json:"phone"`
+	Channel         string         `json:"channel"`
 	Password        *string        `json:"password"`
 	CurrentPassword string         `json:"current_password"`
 	Data            map[string]any `json:"data"`
@@ -64,9 +65,16 @@ func (m *Module) userUpdate(c echo.Context, who signedIn) error {
 			return passwordError(err)
 		}
 	}
+	made, err := m.textPhoneChange(c, who.user, req)
+	if err != nil {
+		return err
+	}
 	var user *store.User
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		if err := m.applyUserUpdate(ctx, tx, who, req, hash); err != nil {
+			return err
+		}
+		if err := m.keepText(ctx, tx, made); err != nil {
 			return err
 		}
 		user, err = store.UserByID(ctx, tx, who.user.ID)
@@ -74,6 +82,9 @@ func (m *Module) userUpdate(c echo.Context, who signedIn) error {
 	})
 	if store.Violates(err, "users_email_partial_key") {
 		return emailExists()
+	}
+	if store.Violates(err, "users_phone_key") {
+		return phoneExists()
 	}
 	if errors.Is(err, store.ErrNotFound) || store.Violates(err, "identities_user_id_fkey") { // the user was deleted in the meantime
 		return forbidden(codeUserNotFound, "User from sub claim in JWT does not exist")
@@ -92,6 +103,9 @@ func (m *Module) checkUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 	}
 	if req.Phone != "" {
 		if req.Phone, err = parsePhone(req.Phone); err != nil {
+			return err
+		}
+		if req.Channel, err = m.parseChannel(req.Channel); err != nil {
 			return err
 		}
 	}
@@ -115,10 +129,9 @@ func (m *Module) checkUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 		return unprocessable(codeValidation, "Updating password of an anonymous user without an email or phone is not allowed")
 	case user.IsSSO && (secret || moving):
 		return unprocessable(codeUserSSO, "Updating email, phone, password of a SSO account only possible via SSO")
-	case req.Phone != "" && req.Phone != user.Phone: // numbers need a confirmation by SMS, which is not there yet
-		return badRequest(codePhoneDisabled, "Phone logins are disabled")
-	case req.Email == "" || req.Email == user.Email:
-		return nil
+	}
+	if err := m.checkPhoneChange(ctx, q, user, *req); err != nil || req.Email == "" || req.Email == user.Email {
+		return err
 	}
 	_, err = store.UserByAnyEmail(ctx, q, req.Email, user.Audience, user.ID)
 	if err == nil {
@@ -194,6 +207,11 @@ func (m *Module) applyUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 	}
 	if req.Email != "" && req.Email != user.Email {
 		if err := m.askEmailChange(ctx, q, user, req); err != nil {
+			return err
+		}
+	}
+	if m.cfg.SMS.Autoconfirm && req.movesPhone(user) {
+		if _, err := m.confirmPhone(ctx, q, user, textProof{purpose: textPhoneChange, phone: req.Phone}); err != nil {
 			return err
 		}
 	}

@@ -240,7 +240,7 @@ func (m *Module) confirmSignIn(ctx context.Context, tx db.Queryer, o *opened) er
 func (m *Module) confirmAddress(ctx context.Context, tx db.Queryer, o *opened) error {
 	user := o.user
 	if user.ConfirmedAt == nil && o.verifies != typeSignup {
-		if err := store.Disown(ctx, tx, user.ID); err != nil {
+		if err := store.Disown(ctx, tx, user.ID, store.ProviderEmail); err != nil {
 			return err
 		}
 		if err := store.PutOwnIdentity(ctx, tx, user.ID, store.Own{Provider: store.ProviderEmail, Value: user.Email, Verified: true}); err != nil {

@@ -25,14 +25,15 @@ func VerifyIdentities(ctx context.Context, q db.Queryer, userID string) error {
 }
 
 // Disown takes away what an unconfirmed account got from whoever made it, who
-// need not be the owner of its address: password, sessions, second factors and
-// the identities at providers. The address itself stays.
-func Disown(ctx context.Context, q db.Queryer, userID string) error {
+// need not be the owner of its address or number: password, sessions, second
+// factors and the identities, but for the one by which the owner comes
+// (ProviderEmail or ProviderPhone). The address or number itself stays.
+func Disown(ctx context.Context, q db.Queryer, userID, kept string) error {
 	return exec(ctx, q, "disown", `WITH sessions AS (DELETE FROM auth.sessions WHERE user_id = $1),
 			factors AS (DELETE FROM auth.mfa_factors WHERE user_id = $1),
 			passkeys AS (DELETE FROM auth.webauthn_credentials WHERE user_id = $1),
-			identities AS (DELETE FROM auth.identities WHERE user_id = $1 AND provider <> 'email')
-		UPDATE auth.users SET encrypted_password = NULL, updated_at = now() WHERE id = $1`, userID)
+			identities AS (DELETE FROM auth.identities WHERE user_id = $1 AND provider <> $2)
+		UPDATE auth.users SET encrypted_password = NULL, updated_at = now() WHERE id = $1`, userID, kept)
 }
 
 // BeginEmailChange notes the address that the user wants. Codes for another one

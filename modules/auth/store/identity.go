@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,11 @@ type Own struct {
 	// Provider is ProviderEmail or ProviderPhone.
 	Provider, Value string
 	Verified        bool
+}
+
+// HasProvider reports whether the user signs in by the provider.
+func (u *User) HasProvider(name string) bool {
+	return slices.ContainsFunc(u.Identities, func(i Identity) bool { return i.Provider == name })
 }
 
 // PutOwnIdentity sets the user's identity of o's provider, adding it where there is none.

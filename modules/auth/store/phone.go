@@ -41,6 +41,7 @@ func ChangePhone(ctx context.Context, q db.Queryer, id, phone string) error {
 // undoOneTime puts a kind's former hash ($3) and time ($4) back in place of one
 // that nobody got ($2).
 var undoOneTime = map[OneTime]string{
+	RecoveryToken:     `UPDATE auth.users SET recovery_token = $3, recovery_sent_at = $4 WHERE id = $1 AND recovery_token = $2`,
 	ConfirmationToken: `UPDATE auth.users SET confirmation_token = $3, confirmation_sent_at = $4 WHERE id = $1 AND confirmation_token = $2`,
 	PhoneChangeToken: `UPDATE auth.users SET phone_change_token = $3, phone_change_sent_at = $4, phone_change = $5
 		WHERE id = $1 AND phone_change_token = $2`,
@@ -50,7 +51,7 @@ var undoOneTime = map[OneTime]string{
 // Unsent is a code by text message that did not leave.
 type Unsent struct {
 	UserID string
-	// Kind is that of a code that goes by text: confirmation, phone change or reauthentication.
+	// Kind is that of a code that goes by text: confirmation, recovery, phone change or reauthentication.
 	Kind OneTime
 	Hash string
 	// Before is what the code had replaced, and PhoneChange the number that the user wanted to change to then.
