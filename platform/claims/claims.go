@@ -82,6 +82,14 @@ func (c *Caller) SignedURL() (url string, ok bool) {
 	return url, ok
 }
 
+// isIDToken reports whether the token tells an app of the project's OAuth server
+// who signed in (OpenID Connect Core, section 2). Apps pass such tokens around: one
+// lets nobody in.
+func (c *Caller) isIDToken() bool {
+	client, ok := c.Payload["client_id"].(string)
+	return ok && c.Role == "" && c.SessionID == "" && c.Payload["auth_time"] != nil && c.Payload["aud"] == client
+}
+
 type contextKey struct{}
 
 // NewContext returns ctx with the caller c.

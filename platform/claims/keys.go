@@ -21,7 +21,8 @@ import (
 // Config is the key material of a project.
 type Config struct {
 	Secret      secret.String `env:"JWT_SECRET,GOTRUE_JWT_SECRET" doc:"HS256 secret of at least 32 characters; signs and verifies tokens, and every API key and database password that madbase makes derives from it. The embedded default generates one." group:"required"`
-	SigningKeys secret.String `env:"JWT_KEYS,GOTRUE_JWT_KEYS" doc:"JSON array or set of private JWKs (RS256, ES256, EdDSA); the first whose key_ops has \"sign\", or else the first, signs, and all verify. Empty: HS256 with JWT_SECRET." group:"optional"`
+	SigningKeys secret.String `env:"JWT_KEYS,GOTRUE_JWT_KEYS" doc:"JSON array or set of private JWKs (RS256, ES256, EdDSA); the one whose key_ops has \"sign\", or else the first without key_ops, signs, and all verify. Empty: HS256 with JWT_SECRET." group:"optional"`
+	KeyID       string        `env:"JWT_KEY_ID,GOTRUE_JWT_KEY_ID" doc:"Name (kid) of JWT_SECRET in the tokens that it signs." group:"optional"`
 	JWKS        string        `env:"JWT_JWKS" doc:"JSON set of further public JWKs whose tokens are accepted." group:"optional"`
 
 	AnonKey        secret.String `env:"ANON_KEY,SUPABASE_ANON_KEY" doc:"JWT of role anon. Empty: derived from JWT_SECRET." group:"optional"`
@@ -39,8 +40,10 @@ func (c Config) Validate() error {
 	if c.Secret != "" && len(c.Secret) < MinSecret {
 		errs = append(errs, fmt.Errorf("JWT_SECRET must have at least %d characters", MinSecret))
 	}
-	if _, err := parseSet(c.SigningKeys.Reveal(), usual); err != nil {
+	if keys, err := parseSet(c.SigningKeys.Reveal(), usual); err != nil {
 		errs = append(errs, errors.New("JWT_KEYS must be a JSON array or set of JWKs, each with a known alg"))
+	} else if _, err := signingKey(keys); len(keys) > 0 && err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := parseSet(c.JWKS, usual); err != nil {
 		errs = append(errs, errors.New("JWT_JWKS must be a JSON array or set of JWKs, each with a known alg"))
@@ -81,11 +84,14 @@ func NewKeys(cfg Config) (*Keys, error) {
 	if err := hmac.Set(jwk.AlgorithmKey, jwa.HS256); err != nil {
 		return nil, fmt.Errorf("claims: JWT_SECRET: %w", err)
 	}
-	k := &Keys{signing: hmac, verified: cache.New[string, *Caller](10_000), now: time.Now}
+	k := &Keys{verified: cache.New[string, *Caller](10_000), now: time.Now}
 	private, _ := parseSet(cfg.SigningKeys.Reveal(), usual) // both were validated above
 	others, _ := parseSet(cfg.JWKS, usual)
+	if k.signing, err = named(hmac, cfg.KeyID); err != nil {
+		return nil, err
+	}
 	if len(private) > 0 {
-		k.signing = signingKey(private)
+		k.signing, _ = signingKey(private)
 	}
 	if err := k.verifyWith(append(append([]jwk.Key{hmac}, private...), others...)); err != nil {
 		return nil, err
@@ -132,7 +138,7 @@ func NewVerifier(material secret.String, remembered int) (*Keys, error) {
 
 func parseMaterial(text string) ([]jwk.Key, error) {
 	if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, "{") {
-		if keys, err := parseSet(trimmed, fitting); err == nil && len(keys) > 0 { // a single key is read as a set of one
+		if keys, err := parseSet(trimmed, every); err == nil && len(keys) > 0 { // a single key is read as a set of one
 			return keys, nil
 		}
 	}
@@ -195,8 +201,8 @@ func sign(key jwk.Key, payload []byte) (string, error) {
 }
 
 // parseSet reads a JWK set, a bare array of JWKs, or nothing. A key that does not
-// name its algorithm is one key for each that of tells.
-func parseSet(text string, of func(jwa.KeyType) []jwa.SignatureAlgorithm) ([]jwk.Key, error) {
+// name its algorithm is one key for each that choose picks of those that fit it.
+func parseSet(text string, choose func([]jwa.SignatureAlgorithm) []jwa.SignatureAlgorithm) ([]jwk.Key, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -210,11 +216,18 @@ func parseSet(text string, of func(jwa.KeyType) []jwa.SignatureAlgorithm) ([]jwk
 	var keys []jwk.Key
 	for i := range set.Len() {
 		key, _ := set.Key(i)
-		if key.Algorithm().String() != "" {
+		fit := fitting(key)
+		if name := key.Algorithm().String(); name != "" {
+			if !slices.ContainsFunc(fit, func(a jwa.SignatureAlgorithm) bool { return a.String() == name }) {
+				return nil, fmt.Errorf("algorithm %q of key %q is not supported", name, key.KeyID())
+			}
 			keys = append(keys, key)
 			continue
 		}
-		for _, algorithm := range of(key.KeyType()) {
+		if len(fit) == 0 {
+			return nil, fmt.Errorf("key %q is of a kind that is not supported", key.KeyID())
+		}
+		for _, algorithm := range choose(fit) {
 			named, err := key.Clone()
 			if err == nil {
 				err = named.Set(jwk.AlgorithmKey, algorithm)
@@ -225,11 +238,6 @@ func parseSet(text string, of func(jwa.KeyType) []jwa.SignatureAlgorithm) ([]jwk
 			keys = append(keys, named)
 		}
 	}
-	for _, key := range keys {
-		if !known(key) {
-			return nil, fmt.Errorf("algorithm %q of key %q is not supported", key.Algorithm(), key.KeyID())
-		}
-	}
 	return keys, nil
 }
 
@@ -238,31 +246,85 @@ func parseSet(text string, of func(jwa.KeyType) []jwa.SignatureAlgorithm) ([]jwk
 var algorithms = map[jwa.KeyType][]jwa.SignatureAlgorithm{
 	jwa.OctetSeq: {jwa.HS256, jwa.HS384, jwa.HS512},
 	jwa.RSA:      {jwa.RS256, jwa.RS384, jwa.RS512, jwa.PS256, jwa.PS384, jwa.PS512},
-	jwa.EC:       {jwa.ES256, jwa.ES384, jwa.ES512},
 	jwa.OKP:      {jwa.EdDSA},
 }
 
-// fitting are all algorithms of a kind of key, usual the one that is meant by none.
-func fitting(kind jwa.KeyType) []jwa.SignatureAlgorithm { return algorithms[kind] }
+// curves have an algorithm each (RFC 7518, section 3.4).
+var curves = map[jwa.EllipticCurveAlgorithm]jwa.SignatureAlgorithm{jwa.P256: jwa.ES256, jwa.P384: jwa.ES384, jwa.P521: jwa.ES512}
 
-func usual(kind jwa.KeyType) []jwa.SignatureAlgorithm {
-	return algorithms[kind][:min(1, len(algorithms[kind]))]
+// fitting are the algorithms that key serves for.
+func fitting(key jwk.Key) []jwa.SignatureAlgorithm {
+	if elliptic, ok := key.(interface {
+		Crv() jwa.EllipticCurveAlgorithm
+	}); ok && key.KeyType() == jwa.EC {
+		if algorithm, known := curves[elliptic.Crv()]; known {
+			return []jwa.SignatureAlgorithm{algorithm}
+		}
+		return nil
+	}
+	return algorithms[key.KeyType()]
 }
 
-// known reports whether key's algorithm fits its kind.
-func known(key jwk.Key) bool {
-	return slices.ContainsFunc(algorithms[key.KeyType()], func(a jwa.SignatureAlgorithm) bool { return a.String() == key.Algorithm().String() })
+// every picks all algorithms of a key, usual the one that is meant by none.
+func every(fit []jwa.SignatureAlgorithm) []jwa.SignatureAlgorithm { return fit }
+
+func usual(fit []jwa.SignatureAlgorithm) []jwa.SignatureAlgorithm { return fit[:min(1, len(fit))] }
+
+// named is the key with a name for the tokens that it signs. The one that verifies
+// them has none: it takes those of before it was named too.
+func named(key jwk.Key, kid string) (jwk.Key, error) {
+	if kid == "" {
+		return key, nil
+	}
+	named, err := key.Clone()
+	if err == nil {
+		err = named.Set(jwk.KeyIDKey, kid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claims: JWT_KEY_ID: %w", err)
+	}
+	return named, nil
 }
 
-func signingKey(keys []jwk.Key) jwk.Key {
+// signingKey is the one key that signs: the one that says so by key_ops, or else
+// the first that says nothing. It must sign what its public half verifies.
+func signingKey(keys []jwk.Key) (jwk.Key, error) {
+	var meant, possible []jwk.Key
 	for _, key := range keys {
-		for _, op := range key.KeyOps() {
-			if op == jwk.KeyOpSign {
-				return key
-			}
+		switch {
+		case slices.Contains(key.KeyOps(), jwk.KeyOpSign):
+			meant = append(meant, key)
+		case len(key.KeyOps()) == 0:
+			possible = append(possible, key)
 		}
 	}
-	return keys[0]
+	switch {
+	case len(meant) > 1:
+		return nil, errors.New("JWT_KEYS must have one key whose key_ops has \"sign\", not several")
+	case len(meant) == 1:
+		possible = meant
+	case len(possible) == 0:
+		return nil, errors.New("JWT_KEYS must have a key whose key_ops has \"sign\"")
+	}
+	for _, key := range possible {
+		if signs(key) {
+			return key, nil
+		}
+	}
+	return nil, errors.New("JWT_KEYS: no key that is meant to sign is a private key that fits its alg")
+}
+
+func signs(key jwk.Key) bool {
+	token, err := sign(key, []byte("{}"))
+	if err != nil {
+		return false
+	}
+	pub, err := public(key)
+	if err != nil {
+		return false
+	}
+	_, err = jws.Verify([]byte(token), jws.WithKey(pub.Algorithm(), pub))
+	return err == nil
 }
 
 // base62 renders the hash of text with letters and digits only, as API keys have them.

@@ -24,11 +24,11 @@ const maxRemembered = 4 << 10
 // time claims (exp, nbf, iat) with 30 s of skew, as PostgREST allows. The algorithm
 // is the key's, never the token's: "none" and confusions of public key and secret
 // find no key. A verified token is remembered until it expires, so a hot one costs
-// no signature check. The token of a signed URL, which the same keys sign, is
-// refused. The error wraps one of this package's Err values.
+// no signature check. The token of a signed URL and an ID token, which the same
+// keys sign, are refused. The error wraps one of this package's Err values.
 func (k *Keys) Verify(token string) (*Caller, error) {
 	c, err := k.verify(token)
-	if _, isURL := c.SignedURL(); err == nil && isURL {
+	if _, isURL := c.SignedURL(); err == nil && (isURL || c.isIDToken()) {
 		return nil, ErrPurpose
 	}
 	return c, err
@@ -178,10 +178,18 @@ func (c *Caller) checkTime(now time.Time) error {
 	return nil
 }
 
-// public returns the verifying half of key with its algorithm bound.
+// public returns the verifying half of key with its algorithm bound. What is
+// published says that it is for that, as WebCrypto asks before it takes a key.
 func public(key jwk.Key) (jwk.Key, error) {
-	if key.KeyType().String() == "oct" {
+	if key.KeyType() == jwa.OctetSeq {
 		return key, nil
 	}
-	return key.PublicKey()
+	pub, err := key.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	if err := pub.Set(jwk.KeyUsageKey, jwk.ForSignature); err != nil {
+		return nil, err
+	}
+	return pub, pub.Set(jwk.KeyOpsKey, jwk.KeyOperationList{jwk.KeyOpVerify})
 }
