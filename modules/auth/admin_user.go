@@ -50,16 +50,9 @@ func (m *Module) adminUserList(c echo.Context, _ admin) error {
 	if err != nil {
 		return invalid("Bad Sort Parameters: " + err.Error())
 	}
-	number, err := parsePaging(query.Get("page"), 1)
+	number, size, err := paging(query)
 	if err != nil {
-		return invalid("Bad Pagination Parameters: " + err.Error())
-	}
-	size, err := parsePaging(query.Get("per_page"), defaultPageSize)
-	if err != nil {
-		return invalid("Bad Pagination Parameters: " + err.Error())
-	}
-	if size == 0 {
-		size = defaultPageSize
+		return err
 	}
 	page := store.Page{
 		Audience: m.audience(c.Request()), Filter: strings.ToValidUTF8(strings.ReplaceAll(query.Get("filter"), "\x00", ""), "\uFFFD"),
@@ -69,9 +62,7 @@ func (m *Module) adminUserList(c echo.Context, _ admin) error {
 	if err != nil {
 		return databaseError("Database error finding users", err)
 	}
-	pages := (total + size - 1) / size
-	c.Response().Header().Set("Link", pageLinks("/admin/users", query, number, pages))
-	c.Response().Header().Set("X-Total-Count", strconv.Itoa(total))
+	pageHeaders(c, "/admin/users", number, size, total)
 	return httpx.JSON(c, http.StatusOK, map[string]any{"users": users, "aud": page.Audience})
 }
 

@@ -112,7 +112,7 @@ func (m *Module) adminChange(ctx context.Context, req adminUserRequest) ([]userC
 
 // adminPassword checks and hashes a new password.
 func (m *Module) adminPassword(ctx context.Context, secret string) (string, error) {
-	if err := m.checkPassword(secret); err != nil {
+	if err := m.checkPassword(ctx, secret); err != nil {
 		return "", err
 	}
 	hash, err := m.hasher.Hash(ctx, secret)

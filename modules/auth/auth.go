@@ -49,6 +49,9 @@ type Deps struct {
 	DropIn bool
 	// BcryptCost is for tests that sign in often; 0 is bcrypt's default, 10.
 	BcryptCost int
+	// Transport carries requests to addresses that the operator or the code names;
+	// nil is one of its own.
+	Transport http.RoundTripper
 	// Outside fetches what administrators name by address, such as the metadata
 	// of an identity provider; nil is a client that keeps to public addresses.
 	Outside *http.Client
@@ -82,6 +85,9 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if deps.ClientIP == nil {
 		deps.ClientIP = peer
 	}
+	if deps.Transport == nil {
+		deps.Transport = outgoing()
+	}
 	if deps.Outside == nil {
 		deps.Outside = egress.Client(outsideTimeout, cfg.PrivateNetworks)
 	}
@@ -97,7 +103,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	hooks, err := hook.New(cfg.Hooks, outgoing(), deps.Log)
+	hooks, err := hook.New(cfg.Hooks, deps.Transport, deps.Log)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}

@@ -40,24 +40,33 @@ func (m *Module) asUser(h func(echo.Context, signedIn) error) echo.HandlerFunc {
 // a user of that role with a live session.
 func (m *Module) asAdmin(h func(echo.Context, admin) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		caller, err := verify(c)
+		a, err := m.adminOf(c)
 		if err != nil {
 			return err
 		}
-		if caller.SessionID != "" && caller.SessionID != uuid.Nil.String() {
-			who, err := m.load(c, caller)
-			if err != nil {
-				return err
-			}
-			if m.expired(who.user, who.session) != "" {
-				return forbidden(codeSessionExpired, "Session is no longer valid")
-			}
-		}
-		if !slices.Contains(m.cfg.JWTAdminRoles, caller.Role) {
-			return forbidden(codeNotAdmin, "User not allowed")
-		}
-		return h(c, admin{role: caller.Role})
+		return h(c, a)
 	}
+}
+
+// adminOf is the administrator whose token the request has.
+func (m *Module) adminOf(c echo.Context) (admin, error) {
+	caller, err := verify(c)
+	if err != nil {
+		return admin{}, err
+	}
+	if caller.SessionID != "" && caller.SessionID != uuid.Nil.String() {
+		who, err := m.load(c, caller)
+		if err != nil {
+			return admin{}, err
+		}
+		if m.expired(who.user, who.session) != "" {
+			return admin{}, forbidden(codeSessionExpired, "Session is no longer valid")
+		}
+	}
+	if !slices.Contains(m.cfg.JWTAdminRoles, caller.Role) {
+		return admin{}, forbidden(codeNotAdmin, "User not allowed")
+	}
+	return admin{role: caller.Role}, nil
 }
 
 // verify checks the request's token by its signature and time alone.

@@ -64,6 +64,10 @@ type Config struct {
 
 	Hooks    hook.Config
 	Sessions SessionsConfig
+	Captcha  CaptchaConfig
+	Pwned    PwnedConfig
+
+	SBForwardedFor bool `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`
 
 	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
@@ -80,6 +84,7 @@ func (c Config) Validate() error {
 		allowErr,
 		c.Hooks.Validate(),
 		c.Sessions.Validate(),
+		c.Captcha.Validate(),
 		c.SMS.Validate(),
 		c.Mail.Validate(),
 		c.Flow.Validate(),

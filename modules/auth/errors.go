@@ -24,6 +24,7 @@ const (
 	codeCeremonyFailed      = "webauthn_verification_failed"
 	codeCeremonyNotFound    = "webauthn_challenge_not_found"
 	codeChallengeExpired    = "mfa_challenge_expired"
+	codeCaptchaFailed       = "captcha_failed"
 	codeConflict            = "conflict"
 	codeCredentialExists    = "webauthn_credential_exists"
 	codeCurrentPassword     = "current_password_invalid"

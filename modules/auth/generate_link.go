@@ -120,7 +120,7 @@ func (m *Module) hashForLink(ctx context.Context, req *generateLinkRequest) (err
 	if req.Password == "" {
 		return invalid("Signup requires a valid password")
 	}
-	if err := m.checkPassword(req.Password); err != nil {
+	if err := m.checkPassword(ctx, req.Password); err != nil {
 		return err
 	}
 	if req.hash, err = m.hasher.Hash(ctx, req.Password); err != nil {

@@ -74,7 +74,8 @@ func (m *Module) grantPassword(c echo.Context) error {
 	if err != nil {
 		return databaseError("Database error granting user", err)
 	}
-	return httpx.JSON(c, http.StatusOK, passwordSessionBody{m.answer(c, in), m.policy.Check(req.Password)})
+	weak, _ := m.weakness(ctx, req.Password) // only told of: that nobody could be asked is no reason to keep the user out
+	return httpx.JSON(c, http.StatusOK, passwordSessionBody{m.answer(c, in), weak})
 }
 
 // passwordUser is the user that the request names; one without a password, which

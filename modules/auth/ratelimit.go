@@ -40,6 +40,9 @@ func (m *Module) allowOTP(c echo.Context, flow string) error {
 
 // limitedCaller tells callers apart; those that are empty have no limit.
 func (m *Module) limitedCaller(r *http.Request) string {
+	if ip := m.forwardedFor(r); ip != "" {
+		return httpx.Subscriber(ip)
+	}
 	if m.cfg.RateLimitHeader != "" {
 		first, _, _ := strings.Cut(r.Header.Get(m.cfg.RateLimitHeader), ",")
 		return strings.TrimSpace(first)
@@ -50,4 +53,25 @@ func (m *Module) limitedCaller(r *http.Request) string {
 		return ""
 	}
 	return httpx.Subscriber(address)
+}
+
+// clientIP is the caller's address, as far as it is known.
+func (m *Module) clientIP(r *http.Request) string {
+	if ip := m.forwardedFor(r); ip != "" {
+		return ip
+	}
+	return m.deps.ClientIP(r)
+}
+
+// forwardedFor is the address in Sb-Forwarded-For, where the settings believe it.
+func (m *Module) forwardedFor(r *http.Request) string {
+	if !m.cfg.SBForwardedFor {
+		return ""
+	}
+	first, _, _ := strings.Cut(r.Header.Get("Sb-Forwarded-For"), ",")
+	ip, err := netip.ParseAddr(strings.TrimSpace(first))
+	if err != nil {
+		return ""
+	}
+	return ip.WithZone("").Unmap().String()
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/project"
@@ -72,7 +71,7 @@ type client struct{ userAgent, ip string }
 
 func (m *Module) client(r *http.Request) client {
 	c := client{userAgent: strings.ToValidUTF8(r.UserAgent(), "\uFFFD")}
-	if ip, err := netip.ParseAddr(m.deps.ClientIP(r)); err == nil {
+	if ip, err := netip.ParseAddr(m.clientIP(r)); err == nil {
 		c.ip = ip.WithZone("").Unmap().String()
 	}
 	return c
@@ -118,17 +117,6 @@ func parsePhone(text string) (string, error) {
 		return "", invalid("Invalid phone number format (E.164 required)")
 	}
 	return digits, nil
-}
-
-// checkPassword refuses a new password that is too long or too weak.
-func (m *Module) checkPassword(text string) error {
-	if len(text) > password.MaxLength {
-		return invalid(fmt.Sprintf("Password cannot be longer than %d characters", password.MaxLength))
-	}
-	if weakness := m.policy.Check(text); weakness != nil {
-		return weakPassword(weakness)
-	}
-	return nil
 }
 
 // ownIdentity is the identity_data of a user's own address or number.

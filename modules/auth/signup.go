@@ -39,7 +39,7 @@ func (m *Module) signup(c echo.Context) error {
 	if err := m.allow(c.Request(), "signup", m.cfg.RateLimitOTP, 5*time.Minute); err != nil {
 		return err
 	}
-	if err := m.checkSignup(&req); err != nil {
+	if err := m.checkSignup(c.Request().Context(), &req); err != nil {
 		return err
 	}
 	if req.Phone != "" {
@@ -86,14 +86,14 @@ func (m *Module) signup(c echo.Context) error {
 
 func userExists() error { return unprocessable(codeUserExists, "User already registered") }
 
-func (m *Module) checkSignup(req *signupRequest) (err error) {
+func (m *Module) checkSignup(ctx context.Context, req *signupRequest) (err error) {
 	if m.cfg.DisableSignup {
 		return unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
 	}
 	if req.Password == "" {
 		return invalid("Signup requires a valid password")
 	}
-	if err := m.checkPassword(req.Password); err != nil {
+	if err := m.checkPassword(ctx, req.Password); err != nil {
 		return err
 	}
 	switch {

@@ -110,7 +110,7 @@ func (m *Module) checkUserUpdate(ctx context.Context, q db.Queryer, who signedIn
 		}
 	}
 	if req.Password != nil {
-		if err := m.checkPassword(*req.Password); err != nil {
+		if err := m.checkPassword(ctx, *req.Password); err != nil {
 			return err
 		}
 	}

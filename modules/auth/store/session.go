@@ -123,3 +123,38 @@ func SignedInBy(ctx context.Context, q db.Queryer, sessionID string, methods ...
 	}
 	return found, nil
 }
+
+// SeenSession is a session with where it was used last.
+type SeenSession struct {
+	Session
+	UserAgent, IP string
+}
+
+// UserSessions returns the user's sessions, at most limit, the one used last first.
+func UserSessions(ctx context.Context, q db.Queryer, userID string, limit int) ([]*SeenSession, error) {
+	rows, err := q.Query(ctx, `SELECT `+sessionColumns+`, coalesce(s.user_agent, ''), coalesce(host(s.ip), '') FROM auth.sessions s
+		WHERE s.user_id = $1 ORDER BY 3 DESC LIMIT $2`, userID, limit)
+	var sessions []*SeenSession
+	if err == nil {
+		sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*SeenSession, error) {
+			s := &SeenSession{}
+			return s, row.Scan(append(s.into(), &s.UserAgent, &s.IP)...)
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: sessions of user: %w", err)
+	}
+	return sessions, nil
+}
+
+// DeleteOwnSession ends a session of the user's; ErrNotFound says that they have no such one.
+func DeleteOwnSession(ctx context.Context, q db.Queryer, userID, id string) error {
+	tag, err := q.Exec(ctx, `DELETE FROM auth.sessions WHERE id = $1 AND user_id = $2`, id, userID)
+	if err != nil {
+		return fmt.Errorf("store: delete session of user: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return nil
+}

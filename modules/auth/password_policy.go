@@ -1,0 +1,53 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/platform/apierr"
+)
+
+// PwnedConfig looks new passwords up among those of known breaches.
+type PwnedConfig struct {
+	Enabled    bool   `env:"GOTRUE_PASSWORD_HIBP_ENABLED" default:"false" doc:"Refuse passwords that Have I Been Pwned knows; it learns five digits of a hash." group:"optional"`
+	FailClosed bool   `env:"GOTRUE_PASSWORD_HIBP_FAIL_CLOSED" default:"false" doc:"Refuse all new passwords while it cannot be reached." group:"optional"`
+	UserAgent  string `env:"GOTRUE_PASSWORD_HIBP_USER_AGENT" default:"https://github.com/madbase/madbase" doc:"How requests to it name themselves." group:"optional"`
+
+	Bloom               bool    `env:"GOTRUE_PASSWORD_HIBP_BLOOM_ENABLED" default:"false" doc:"Accepted for GoTrue's sake: answers are not cached." group:"optional"`
+	BloomItems          int     `env:"GOTRUE_PASSWORD_HIBP_BLOOM_ITEMS" default:"100000" doc:"Accepted for GoTrue's sake." group:"optional"`
+	BloomFalsePositives float64 `env:"GOTRUE_PASSWORD_HIBP_BLOOM_FALSE_POSITIVES" default:"0.0000099" doc:"Accepted for GoTrue's sake." group:"optional"`
+}
+
+// checkPassword refuses a new password that is too long or too weak.
+func (m *Module) checkPassword(ctx context.Context, text string) error {
+	if len(text) > password.MaxLength {
+		return invalid(fmt.Sprintf("Password cannot be longer than %d characters", password.MaxLength))
+	}
+	weakness, err := m.weakness(ctx, text)
+	if err != nil && m.cfg.Pwned.FailClosed {
+		return apierr.New(http.StatusInternalServerError, codeUnexpected, "Unable to perform password strength check with HaveIBeenPwned.org.").Because(err)
+	}
+	if weakness != nil {
+		return weakPassword(weakness)
+	}
+	return nil
+}
+
+// weakness says what is weak about a password. The error is that nobody could say
+// whether it is known, which is logged; what else is weak comes all the same.
+func (m *Module) weakness(ctx context.Context, text string) (*password.Weakness, error) {
+	weak := m.policy.Check(text)
+	if !m.cfg.Pwned.Enabled {
+		return weak, nil
+	}
+	known, err := password.Pwned{Transport: m.deps.Transport, UserAgent: m.cfg.Pwned.UserAgent}.Knows(ctx, text)
+	if err != nil {
+		m.deps.Log.WarnContext(ctx, "Have I Been Pwned cannot be asked", "error", err)
+	}
+	if known {
+		weak = password.Breached(weak)
+	}
+	return weak, err
+}
