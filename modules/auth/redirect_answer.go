@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -46,16 +47,18 @@ func withQuery(address string, values url.Values) string {
 
 // errorValues are what an address tells of an error when a browser is sent there:
 // OAuth's name for it, GoTrue's code and text. Nothing of an internal error's
-// cause gets out; it is logged.
+// cause gets out; all of it is logged.
 func (m *Module) errorValues(c echo.Context, err error) url.Values {
-	e := apierr.From(err)
+	e, ctx := apierr.From(err), c.Request().Context()
 	code, message := e.Code, e.Message
+	level := slog.LevelInfo
 	if e.Status >= http.StatusInternalServerError {
-		m.deps.Log.ErrorContext(c.Request().Context(), "sign-in failed", "error", err, "request_id", httpx.RequestID(c.Request().Context()))
+		level = slog.LevelError
 		if code == "" || code == "internal_error" {
 			code = codeUnexpected
 		}
 	}
+	m.deps.Log.Log(ctx, level, "sign-in refused", "error", err, "request_id", httpx.RequestID(ctx))
 	return url.Values{"error": {oauthName(e.Status, code)}, "error_code": {code}, "error_description": {message}}
 }
 

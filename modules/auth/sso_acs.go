@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -168,7 +169,7 @@ func ssoIdentity(p *store.SSOProvider, a *saml.Assertion) (who provider.Identity
 	if email == "" {
 		email = a.Email()
 	}
-	if email, err = parseEmail(email); err != nil {
+	if email, err = parseEmail(strings.TrimSpace(email)); err != nil {
 		return who, badRequest(codeSAMLNoEmail, "SAML Assertion does not contain an email address").Because(err)
 	}
 	standard, custom := map[string]any{}, map[string]any{}
