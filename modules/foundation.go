@@ -147,9 +147,9 @@ func (f *foundation) startCluster(ctx context.Context) error {
 	if err := f.cluster.Start(ctx); err != nil {
 		return err
 	}
-	f.ownerURL = f.cluster.URL()
+	f.ownerURL = f.cluster.SocketURL()
 	f.log.InfoContext(ctx, "private PostgreSQL is up", "version", f.cluster.Version(), "folder", f.cluster.StateDir(), "took", time.Since(started).Round(time.Millisecond))
-	return writeConnection(f.cfg.Server.DataDir, f.ownerURL)
+	return writeConnection(f.cfg.Server.DataDir, f.cluster.URL())
 }
 
 func (f *foundation) openProject(ctx context.Context) (err error) {
@@ -215,7 +215,7 @@ func (f *foundation) failed() <-chan error {
 func (f *foundation) announce(address net.Addr, names []string) {
 	f.log.Info("serving", "address", address.String(), "modules", names, "version", f.opt.Version)
 	if f.cfg.Embedded() {
-		newAccess(f.cfg, f.keys, f.ownerURL).print(f.opt)
+		newAccess(f.cfg, f.keys, f.cluster.URL()).print(f.opt)
 	}
 }
 

@@ -92,11 +92,11 @@ func (c *Cluster) dropSocketDir() {
 	}
 }
 
-// url is the owner's connection URL.
-func (c *Cluster) url() string {
+// url is the owner's connection URL, by TCP or else by the unix socket.
+func (c *Cluster) url(tcp bool) string {
 	u := url.URL{Scheme: "postgresql", User: url.UserPassword(Role, c.password), Path: "/" + Database}
 	q := url.Values{}
-	if c.addr.tcp {
+	if tcp {
 		u.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(c.addr.port))
 		q.Set("sslmode", "disable")
 	} else {

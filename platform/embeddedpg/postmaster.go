@@ -176,7 +176,7 @@ func (pm *postmaster) ready() bool {
 func (c *Cluster) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, err := pgconn.Connect(ctx, c.url())
+	conn, err := pgconn.Connect(ctx, c.url(c.addr.tcp))
 	if err != nil {
 		return err
 	}
