@@ -9,7 +9,8 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 )
 
-// Routes lists every surface and where it is served. Paths pass as they are.
+// Routes lists every surface and where it is served. Paths pass as they are, but
+// for that of discovery.
 func (m *Module) Routes(g *echo.Group) {
 	g.Use(m.cors)
 	m.surface(g, "/auth/v1", m.checked(m.worker))
@@ -17,7 +18,9 @@ func (m *Module) Routes(g *echo.Group) {
 	m.surface(g, "/storage/v1", m.checked(m.worker))
 	m.surface(g, "/realtime/v1", m.checked(m.worker))
 	m.surface(g, "/functions/v1", m.checked(m.worker))
-	m.surface(g, "/.well-known/oauth-authorization-server", m.forward(m.worker))
+	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
+		m.surface(g, "/.well-known/"+name, m.discovery("/auth/v1/.well-known/"+name))
+	}
 	m.surface(g, "/platform/v1", m.forward(m.control))
 	m.surface(g, "/graphql/v1", noGraphQL)
 	g.GET("/", m.root)
@@ -35,6 +38,21 @@ func endToEnd(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		dropHopHeaders(c.Request().Header)
 		return next(c)
+	}
+}
+
+// discovery serves what auth says of itself as an OAuth server at the address that
+// clients make of its issuer: RFC 8414, section 3.1, puts the issuer's path behind
+// that of the document.
+func (m *Module) discovery(path string) echo.HandlerFunc {
+	forward := m.forward(m.worker)
+	return func(c echo.Context) error {
+		if rest := c.Param("*"); rest != "" && rest != "auth/v1" {
+			return echo.ErrNotFound
+		}
+		r := c.Request()
+		r.URL.Path, r.URL.RawPath = path, ""
+		return forward(c)
 	}
 }
 
