@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"text/template"
 	"time"
 )
 
@@ -52,10 +51,8 @@ func (c MFAConfig) Validate() error {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
 		}
 	}
-	if _, err := template.New("sms").Parse(c.PhoneTemplate); err != nil {
-		errs = append(errs, fmt.Errorf("GOTRUE_MFA_PHONE_TEMPLATE: %w", err))
-	}
-	return errors.Join(errs...)
+	_, err := c.phoneTemplate()
+	return errors.Join(append(errs, err)...)
 }
 
 // WebAuthnConfig says for which sites WebAuthn credentials are, be they second

@@ -99,3 +99,10 @@ func DeleteChallenge(ctx context.Context, q db.Queryer, id string) (bool, error)
 	}
 	return tag.RowsAffected() > 0, nil
 }
+
+// UndoChallenge removes a challenge that could not be put, and gives the factor f
+// back the time of the one before it, which f was read with.
+func UndoChallenge(ctx context.Context, q db.Queryer, f *Factor, id string) error {
+	return exec(ctx, q, "undo challenge", `WITH c AS (DELETE FROM auth.mfa_challenges WHERE id = $1 AND factor_id = $2 RETURNING factor_id)
+		UPDATE auth.mfa_factors f SET last_challenged_at = $3 FROM c WHERE f.id = c.factor_id`, id, f.ID, f.LastChallengedAt)
+}
