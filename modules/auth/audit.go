@@ -28,6 +28,9 @@ const (
 	actionUserDeleted        = "user_deleted"
 	actionUserModified       = "user_modified"
 	actionUpdatedPassword    = "user_updated_password"
+	actionCustomCreated      = "custom_provider_created"
+	actionCustomDeleted      = "custom_provider_deleted"
+	actionCustomUpdated      = "custom_provider_updated"
 	actionIdentityLinked     = "identity_linked"
 	actionIdentityUnlinked   = "identity_unlinked"
 	actionInviteAccepted     = "invite_accepted"
@@ -39,6 +42,7 @@ const (
 
 // logTypes sort the actions.
 var logTypes = map[string]string{
+	actionCustomCreated: "team", actionCustomDeleted: "team", actionCustomUpdated: "team",
 	actionIdentityLinked: "user", actionIdentityUnlinked: "user", actionInviteAccepted: "account",
 	actionLogin: "account", actionLogout: "account", actionSignedUp: "team", actionUserDeleted: "team", actionTokenRefreshed: "token",
 	actionTokenRevoked: "token", actionUserModified: "user", actionRepeatedSignup: "user", actionUpdatedPassword: "user",

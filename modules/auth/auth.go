@@ -16,6 +16,7 @@ import (
 
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/provider"
 	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/egress"
@@ -55,6 +56,10 @@ type Deps struct {
 	// Outside fetches what administrators name by address, such as the metadata
 	// of an identity provider; nil is a client that keeps to public addresses.
 	Outside *http.Client
+	// Resolver finds the addresses of hosts that administrators name; nil is the system's.
+	Resolver egress.Resolver
+	// Services carries the requests to the built-in sign-in services; only tests say.
+	Services http.RoundTripper
 	// SMS is where the providers of text messages are; only tests say.
 	SMS sms.Endpoint
 }
@@ -72,6 +77,8 @@ type Module struct {
 	hooks     *hook.Runner
 	sso       sso
 	now       func() time.Time
+	// services are the built-in sign-in services, custom those that administrators describe.
+	services, custom *provider.Services
 }
 
 // New returns the module; it fails on settings that Config.Validate refuses.
@@ -111,6 +118,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if m.sso, err = newSSO(cfg.SAML); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
+	m.services, m.custom = provider.NewServices(m.atServices()), provider.NewServices(deps.Outside)
 	if m.mailer, err = m.newMailer(); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -136,6 +144,18 @@ func outgoing() http.RoundTripper {
 
 // outsideTimeout is the longest that a request to an address of an administrator's choice may take.
 const outsideTimeout = 5 * time.Second
+
+// serviceTimeout is the same for sign-in services, where the setting is 0.
+const serviceTimeout = 10 * time.Second
+
+// atServices is the client that asks the built-in sign-in services.
+func (m *Module) atServices() *http.Client {
+	timeout := m.cfg.External.Timeout
+	if timeout == 0 {
+		timeout = serviceTimeout
+	}
+	return &http.Client{Timeout: timeout, Transport: m.deps.Services}
+}
 
 func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -31,7 +31,8 @@ func config() auth.Config {
 		JWTDefaultGroupName: "authenticated", PasswordMinLength: 6, RefreshRotation: true, RefreshReuseInterval: 10,
 		Flow:                  auth.FlowConfig{MagicLinkEnabled: true, OTPExp: 86400, OTPLength: 6, SecureEmailChange: true},
 		RateLimitTokenRefresh: 150, RateLimitOTP: 30, RateLimitAnonymousUsers: 30,
-		SMS: sms.Config{Template: "Your code is {{ .Code }}", OTPLength: 6, OTPExp: 60, MaxEvery: time.Minute, RateSent: "30"},
+		External: auth.ExternalConfig{CustomEnabled: true},
+		SMS:      sms.Config{Template: "Your code is {{ .Code }}", OTPLength: 6, OTPExp: 60, MaxEvery: time.Minute, RateSent: "30"},
 	}
 }
 

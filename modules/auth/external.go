@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/madbase/madbase/modules/auth/provider"
 )
@@ -38,6 +39,7 @@ type ExternalConfig struct {
 	X                 provider.Config `prefix:"GOTRUE_EXTERNAL_X_"`
 	Zoom              provider.Config `prefix:"GOTRUE_EXTERNAL_ZOOM_"`
 
+	Timeout           time.Duration     `env:"GOTRUE_INTERNAL_HTTP_TIMEOUT" default:"10s" doc:"Longest time that a request to a sign-in service may take." group:"optional"`
 	RedirectURL       string            `env:"GOTRUE_EXTERNAL_REDIRECTURL" doc:"Where every sign-in at a service ends, whatever the app asks for." group:"optional"`
 	IOSBundleID       string            `env:"GOTRUE_EXTERNAL_IOS_BUNDLE_ID" doc:"A further app for which Apple's ID tokens may be." group:"optional"`
 	AllowedIssuers    []string          `env:"GOTRUE_EXTERNAL_ALLOWED_ID_TOKEN_ISSUERS" doc:"Issuers other than the services' whose ID tokens are taken, for whatever app they name. Better is a custom provider, which checks the app." group:"optional"`
@@ -63,6 +65,9 @@ func (c ExternalConfig) Validate() error {
 		if p.Enabled && len(p.ClientID) == 0 {
 			errs = append(errs, fmt.Errorf("%sENABLED needs %sCLIENT_ID", prefix, prefix))
 		}
+	}
+	if c.Timeout < 0 {
+		errs = append(errs, errors.New("GOTRUE_INTERNAL_HTTP_TIMEOUT must not be negative"))
 	}
 	if c.CustomMax < 0 {
 		errs = append(errs, errors.New("GOTRUE_CUSTOM_OAUTH_MAX_PROVIDERS must not be negative"))

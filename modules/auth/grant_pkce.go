@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -84,14 +85,14 @@ func answersChallenge(challenge, method, verifier string) bool {
 	return challenge != "" && subtle.ConstantTimeCompare([]byte(challenge), []byte(verifier)) == 1
 }
 
-// newFlow adds a flow with a new id and, where p asks for it, a new code. f says
+// newFlow adds a flow with a new id, unless f has one, and, where p asks for it, a new code. f says
 // of whom, where and how: UserID, ProviderType, AuthenticationMethod and what
 // else is known.
 func (m *Module) newFlow(ctx context.Context, q db.Queryer, f store.FlowState, p pkce) (*store.FlowState, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	f.ID = uuid.NewString()
+	f.ID = cmp.Or(f.ID, uuid.NewString())
 	if p.asked() {
 		f.AuthCode, f.CodeChallenge, f.CodeChallengeMethod = uuid.NewString(), p.CodeChallenge, strings.ToLower(p.CodeChallengeMethod)
 	}

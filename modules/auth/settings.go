@@ -8,17 +8,13 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 )
 
-// Providers that GET /settings names; none of them is there yet.
-var absentProviders = []string{
-	"apple", "azure", "bitbucket", "discord", "facebook", "snapchat", "figma", "fly", "github", "gitlab", "google", "keycloak", "kakao",
-	"linkedin", "linkedin_oidc", "notion", "spotify", "slack", "slack_oidc", "workos", "twitch", "twitter", "zoom",
-}
-
 // settings answers GET /settings: what a sign-in page may offer.
 func (m *Module) settings(c echo.Context) error {
 	external := map[string]bool{"anonymous_users": m.cfg.AnonymousUsersEnabled, "email": m.cfg.EmailEnabled, "phone": m.cfg.PhoneEnabled}
-	for _, name := range absentProviders {
-		external[name] = false
+	for name, service := range m.cfg.External.services() {
+		if name != "x" && name != "vercel_marketplace" { // which GoTrue leaves out
+			external[name] = service.Enabled
+		}
 	}
 	return httpx.JSON(c, http.StatusOK, map[string]any{
 		"external": external, "disable_signup": m.cfg.DisableSignup, "mailer_autoconfirm": m.cfg.Autoconfirm, "phone_autoconfirm": m.cfg.SMS.Autoconfirm,

@@ -10,7 +10,7 @@ import (
 // token answers POST /token, by the grant that the query names, or a form; but
 // the grants themselves read JSON only.
 func (m *Module) token(c echo.Context) error {
-	grants := map[string]echo.HandlerFunc{"password": m.grantPassword, "refresh_token": m.grantRefresh, "pkce": m.grantPKCE, "web3": m.grantWeb3}
+	grants := map[string]echo.HandlerFunc{"password": m.grantPassword, "refresh_token": m.grantRefresh, "pkce": m.grantPKCE, "web3": m.grantWeb3, "id_token": m.grantIDToken}
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	name := r.FormValue("grant_type")

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,13 +61,13 @@ func (s *Services) New(ctx context.Context, name string, cfg Config, scopes stri
 	}
 	row, ok := catalog()[name]
 	if !ok {
-		return nil, fmt.Errorf("Provider %s could not be found", name) //nolint:staticcheck // GoTrue's text, which the caller shows
+		return nil, SetupError("Provider " + name + " could not be found")
 	}
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	if name == "keycloak" && cfg.URL == "" {
-		return nil, errors.New("unable to find URL for the Keycloak provider")
+		return nil, SetupError("unable to find URL for the Keycloak provider")
 	}
 	auth, api := host(cfg.URL, row.auth), host(cfg.URL, row.api)
 	if cfg.URL != "" && !strings.HasSuffix(api, row.api) {

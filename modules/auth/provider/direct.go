@@ -9,12 +9,12 @@ import (
 // from the service's own library.
 type Direct struct{ Name, Issuer string }
 
-// Why no service is found. The texts are GoTrue's, but for the service's name.
+// Why no service is found.
 var (
 	ErrUnknownIssuer = errors.New("provider: no service of that name or issuer")
-	ErrNoIssuer      = errors.New("Unable to detect issuer in ID token")
-	ErrForeignIssuer = errors.New("Detected ID token issuer is not one of the provider's")
-	ErrOtherIssuer   = errors.New("Provided issuer does not match ID token issuer")
+	ErrNoIssuer      = errors.New("unable to detect issuer in ID token")
+	ErrForeignIssuer = errors.New("detected ID token issuer is not one of the provider's")
+	ErrOtherIssuer   = errors.New("provided issuer does not match ID token issuer")
 )
 
 // FindDirect returns the service that is asked for by name or by issuer. Apple and

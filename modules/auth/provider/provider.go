@@ -34,17 +34,24 @@ func (c Config) Check() error {
 	case !c.Enabled:
 		return ErrDisabled
 	case len(c.ClientID) == 0 || c.ClientID[0] == "":
-		return errors.New("missing OAuth client ID")
+		return SetupError("missing OAuth client ID")
 	case c.Secret == "":
-		return errors.New("missing OAuth secret")
+		return SetupError("missing OAuth secret")
 	case c.RedirectURI == "":
-		return errors.New("missing redirect URI")
+		return SetupError("missing redirect URI")
 	}
 	return nil
 }
 
+// SetupError says why a service cannot be used as it is set up. Unlike other
+// errors it may be shown to whoever wants to sign in.
+type SetupError string
+
+// Error is the reason.
+func (e SetupError) Error() string { return string(e) }
+
 // ErrDisabled says that nobody may sign in with the service.
-var ErrDisabled = errors.New("provider is not enabled")
+const ErrDisabled SetupError = "provider is not enabled"
 
 // Provider signs people in at one service.
 type Provider interface {
