@@ -104,8 +104,6 @@ const (
 	codeTooLarge            = "request_entity_too_large"
 	codeTooManyFactors      = "too_many_enrolled_mfa_factors"
 	codeTooManyPasskeys     = "too_many_passkeys"
-	codeTOTPEnrollOff       = "mfa_totp_enroll_not_enabled"
-	codeTOTPVerifyOff       = "mfa_totp_verify_not_enabled"
 	codeUnexpected          = "unexpected_failure"
 	codeUnknown             = "unknown"
 	codeUserBanned          = "user_banned"
