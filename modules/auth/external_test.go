@@ -1,7 +1,6 @@
 package auth_test
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -343,10 +342,4 @@ func TestSettingsNameServices(t *testing.T) {
 	equal(t, "github", a.at("external", "github"), true)
 	equal(t, "google", a.at("external", "google"), false)
 	equal(t, "names", len(a.at("external").(map[string]any)), 26)
-}
-
-// challengeOf is PKCE's challenge for a verifier.
-func challengeOf(verifier string) string {
-	sum := sha256.Sum256([]byte(verifier))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
