@@ -19,8 +19,8 @@ type hub struct {
 	codes []string
 }
 
-// person is somebody as hub knows them.
-type person struct {
+// hubUser is somebody as hub knows them.
+type hubUser struct {
 	ID       int    `json:"id"`
 	Login    string `json:"login"`
 	Name     string `json:"name"`
@@ -28,7 +28,7 @@ type person struct {
 	Verified bool   `json:"verified"`
 }
 
-func (p person) code() string {
+func (p hubUser) code() string {
 	text, _ := json.Marshal(p)
 	return base64.RawURLEncoding.EncodeToString(text)
 }
@@ -40,7 +40,7 @@ func startHub(t *testing.T) *hub {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(v)
 	}
-	who := func(w http.ResponseWriter, r *http.Request) (p person, ok bool) {
+	who := func(w http.ResponseWriter, r *http.Request) (p hubUser, ok bool) {
 		text, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		if err != nil || json.Unmarshal(text, &p) != nil {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -122,7 +122,7 @@ func landed(t *testing.T, a answer) landing {
 }
 
 // enter signs p in by the implicit flow.
-func (s *server) enter(p person) landing {
+func (s *server) enter(p hubUser) landing {
 	s.t.Helper()
 	return s.comeBack("state=" + s.begin("") + "&code=" + p.code())
 }
@@ -145,7 +145,7 @@ func (l landing) wantTokens(t *testing.T) string {
 func TestSignInAtServiceImplicitly(t *testing.T) {
 	t.Parallel()
 	s := start(t, startHub(t).github(config()))
-	l := s.enter(person{ID: 7, Login: "octo", Name: "Octo Cat", Email: "Octo@Example.com", Verified: true})
+	l := s.enter(hubUser{ID: 7, Login: "octo", Name: "Octo Cat", Email: "Octo@Example.com", Verified: true})
 	token := l.wantTokens(t)
 	if l.Scheme+"://"+l.Host != "https://app.example.com" || l.status != http.StatusFound {
 		t.Errorf("ended at %s with %d", l.URL, l.status)
@@ -174,7 +174,7 @@ func TestSignInAtServiceImplicitly(t *testing.T) {
 	equal(t, "amr", payload(t, token)["amr"].([]any)[0].(map[string]any)["method"], "oauth")
 	equal(t, "flows left", s.count(`SELECT count(*) FROM auth.flow_state`), 0)
 
-	again := s.enter(person{ID: 7, Login: "octo2", Name: "Octo", Email: "elsewhere@example.com", Verified: true})
+	again := s.enter(hubUser{ID: 7, Login: "octo2", Name: "Octo", Email: "elsewhere@example.com", Verified: true})
 	same := s.call("GET", "/user", again.wantTokens(t), nil).want(200, "")
 	equal(t, "same user", same.str("id"), user.str("id"))
 	equal(t, "new name", same.str("user_metadata", "user_name"), "octo2")
@@ -186,7 +186,7 @@ func TestSignInAtServiceWithPKCE(t *testing.T) {
 	s := start(t, startHub(t).github(config()))
 	const verifier = "a-verifier-that-is-long-enough-to-be-taken-by-the-server"
 	state := s.begin("&code_challenge=" + challengeOf(verifier) + "&code_challenge_method=s256")
-	l := s.comeBack("state=" + state + "&code=" + person{ID: 1, Login: "a", Email: "a@example.com", Verified: true}.code())
+	l := s.comeBack("state=" + state + "&code=" + hubUser{ID: 1, Login: "a", Email: "a@example.com", Verified: true}.code())
 	code := l.query.Get("code")
 	if code == "" || l.fragment.Get("access_token") != "" {
 		t.Fatalf("no code: %s", l.URL)
@@ -209,7 +209,7 @@ func TestStateServesOnce(t *testing.T) {
 	t.Parallel()
 	h := startHub(t)
 	s := start(t, h.github(config()))
-	good := person{ID: 5, Login: "b", Email: "b@example.com", Verified: true}.code()
+	good := hubUser{ID: 5, Login: "b", Email: "b@example.com", Verified: true}.code()
 
 	l := s.comeBack("code=x")
 	l.wantError(t, "invalid_request", "bad_oauth_callback")
@@ -246,7 +246,7 @@ func TestStateServesOnce(t *testing.T) {
 func TestStateServesOneOfMany(t *testing.T) {
 	t.Parallel()
 	s := start(t, startHub(t).github(config()))
-	state, code := s.begin(""), person{ID: 5, Login: "b", Email: "b@example.com", Verified: true}.code()
+	state, code := s.begin(""), hubUser{ID: 5, Login: "b", Email: "b@example.com", Verified: true}.code()
 	won := make(chan bool)
 	for range 8 {
 		go func() {
@@ -268,7 +268,7 @@ func TestStateServesOneOfMany(t *testing.T) {
 func TestSamePersonTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, startHub(t).github(config()))
-	code, done := person{ID: 5, Login: "b", Email: "b@example.com", Verified: true}.code(), make(chan string)
+	code, done := hubUser{ID: 5, Login: "b", Email: "b@example.com", Verified: true}.code(), make(chan string)
 	for range 6 {
 		state := s.begin("")
 		go func() { done <- s.call("GET", "/callback?state="+state+"&code="+code, "", nil).header.Get("Location") }()
@@ -287,7 +287,7 @@ func TestCallbackLeadsNowhereElse(t *testing.T) {
 	cfg := startHub(t).github(config())
 	cfg.URIAllowList = []string{"https://ok.example.com/**"}
 	s := start(t, cfg)
-	p := person{ID: 3, Login: "c", Email: "c@example.com", Verified: true}
+	p := hubUser{ID: 3, Login: "c", Email: "c@example.com", Verified: true}
 	for asked, want := range map[string]string{
 		"https://ok.example.com/in":          "ok.example.com",
 		"https://evil.example.net/":          "app.example.com",
