@@ -3,8 +3,11 @@ package mail
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/mail"
 	"slices"
 	"strings"
@@ -27,6 +30,8 @@ var ErrRefused = errors.New("mail: refused for good")
 type SMTP struct {
 	cfg     Config
 	headers map[string][]string
+	// roots are who may vouch for the server; nil is the system's. Tests have their own.
+	roots *x509.CertPool
 }
 
 // NewSMTP fails on headers that Config.Validate refuses.
@@ -35,7 +40,7 @@ func NewSMTP(cfg Config) (*SMTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mail: GOTRUE_SMTP_HEADERS: %w", err)
 	}
-	return &SMTP{cfg, headers}, nil
+	return &SMTP{cfg: cfg, headers: headers}, nil
 }
 
 // From is the sender of mails that go out from the public host name.
@@ -53,13 +58,7 @@ func (s *SMTP) Send(ctx context.Context, host, id string, l Letter) error {
 	if err != nil {
 		return err
 	}
-	options := []gomail.Option{
-		gomail.WithPort(s.cfg.Port), gomail.WithTimeout(sendTimeout), gomail.WithHELO(host), gomail.WithTLSPolicy(gomail.TLSOpportunistic),
-	}
-	if s.cfg.Port == implicitTLS {
-		options = append(options, gomail.WithSSL())
-	}
-	client, err := gomail.NewClient(s.cfg.Host, options...)
+	client, err := gomail.NewClient(s.cfg.Host, s.options(ctx, host)...)
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
@@ -68,7 +67,6 @@ func (s *SMTP) Send(ctx context.Context, host, id string, l Letter) error {
 		return fmt.Errorf("mail: connect to %s: %w", client.ServerAddr(), err)
 	}
 	defer func() { _ = client.CloseWithSMTPClient(conn) }() // what matters was said before
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if err := s.login(conn); err != nil {
 		return fmt.Errorf("mail: log in to %s: %w", client.ServerAddr(), err)
 	}
@@ -76,6 +74,28 @@ func (s *SMTP) Send(ctx context.Context, host, id string, l Letter) error {
 		return fault(l.To, err)
 	}
 	return nil
+}
+
+// options are how a connection is made that the end of ctx closes.
+func (s *SMTP) options(ctx context.Context, host string) []gomail.Option {
+	secure := &tls.Config{ServerName: s.cfg.Host, RootCAs: s.roots, MinVersion: tls.VersionTLS12}
+	dial := (&net.Dialer{}).DialContext
+	options := []gomail.Option{
+		gomail.WithPort(s.cfg.Port), gomail.WithTimeout(sendTimeout), gomail.WithHELO(host),
+		gomail.WithTLSPolicy(gomail.TLSOpportunistic), gomail.WithTLSConfig(secure),
+	}
+	if s.cfg.Port == implicitTLS {
+		dial = (&tls.Dialer{Config: secure}).DialContext
+		options = append(options, gomail.WithSSL())
+	}
+	return append(options, gomail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+		return conn, nil
+	}))
 }
 
 // message builds the letter. Every header goes through go-mail's encoder.

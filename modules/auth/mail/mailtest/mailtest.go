@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/mail"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -207,7 +208,7 @@ func (c *session) Data(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("mailtest: %w", err)
 	}
-	return c.server.take(Mail{From: c.from, To: c.to, Header: parsed.Header, Subject: subject, HTML: string(html), Raw: string(raw), At: time.Now()})
+	return c.server.take(Mail{From: c.from, To: c.to, Header: parsed.Header, Subject: subject, HTML: strings.TrimSuffix(string(html), "\r\n"), Raw: string(raw), At: time.Now()})
 }
 
 // Reset implements smtp.Session.
