@@ -272,9 +272,9 @@ type messageBody struct {
 	MessageID string `json:"message_id,omitempty"`
 }
 
-// phoneUser is the user of a number in the request's audience, nil for none.
-func (m *Module) phoneUser(c echo.Context, phone string) (*store.User, error) {
-	user, err := store.UserByPhone(c.Request().Context(), projectOf(c).DB.Auth, phone, m.audience(c.Request()))
+// phoneUser is the user of a number in an audience, nil for none.
+func (m *Module) phoneUser(c echo.Context, phone, audience string) (*store.User, error) {
+	user, err := store.UserByPhone(c.Request().Context(), projectOf(c).DB.Auth, phone, audience)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

@@ -21,7 +21,7 @@ func (m *Module) otpPhone(c echo.Context, req otpRequest) error {
 	var user *store.User
 	if wrong == nil {
 		var err error
-		if user, err = m.phoneUser(c, phone); err != nil {
+		if user, err = m.phoneUser(c, phone, m.audience(c.Request())); err != nil {
 			return err
 		}
 	}
@@ -53,11 +53,7 @@ func (m *Module) otpNewcomer(c echo.Context, req signupRequest, user *store.User
 	if user != nil && user.PasswordHash != "" {
 		t.purpose = textSignIn
 	}
-	made, err := m.textNewcomer(c, req, store.NewUser{PhoneConfirmed: m.cfg.SMS.Autoconfirm}, t)
-	if err != nil {
-		return err
-	}
-	id, err := m.sendText(c.Request().Context(), made)
+	_, id, err := m.textNewcomer(c, req, m.newPhoneUser(req), t)
 	if err != nil {
 		return err
 	}
@@ -114,7 +110,7 @@ func (m *Module) reauthenticatePhone(c echo.Context, who signedIn) error {
 // resendUser is whom a request to send again names, nil for nobody.
 func (m *Module) resendUser(c echo.Context, req resendRequest) (*store.User, error) {
 	if req.Phone != "" {
-		return m.phoneUser(c, req.Phone)
+		return m.phoneUser(c, req.Phone, m.audience(c.Request()))
 	}
 	user, err := store.UserByEmail(c.Request().Context(), projectOf(c).DB.Auth, req.Email, m.audience(c.Request()))
 	if errors.Is(err, store.ErrNotFound) {

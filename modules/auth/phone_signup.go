@@ -20,14 +20,14 @@ import (
 // signupPhone answers POST /signup with a number: a code goes to it, or, under
 // autoconfirm, the user is signed in at once.
 func (m *Module) signupPhone(c echo.Context, req signupRequest) error {
-	user, err := m.phoneUser(c, req.Phone)
+	user, err := m.phoneUser(c, req.Phone, m.cfg.JWTAudience)
 	switch {
 	case err != nil:
 		return err
 	case user != nil && (user.PhoneConfirmedAt != nil || m.cfg.SMS.Autoconfirm):
 		return m.signupPhoneAgain(c, user, req)
 	}
-	fresh := store.NewUser{PhoneConfirmed: m.cfg.SMS.Autoconfirm}
+	fresh := m.newPhoneUser(req)
 	if user == nil {
 		if fresh.PasswordHash, err = m.hasher.Hash(c.Request().Context(), req.Password); err != nil {
 			return passwordError(err)
@@ -36,14 +36,11 @@ func (m *Module) signupPhone(c echo.Context, req signupRequest) error {
 	if fresh.PhoneConfirmed {
 		return m.signupConfirmed(c, req, fresh)
 	}
-	made, err := m.textNewcomer(c, req, fresh, text{user: user, purpose: textConfirmation})
+	user, _, err = m.textNewcomer(c, req, fresh, text{user: user, purpose: textConfirmation})
 	if err != nil {
 		return err
 	}
-	if _, err := m.sendText(c.Request().Context(), made); err != nil {
-		return err
-	}
-	if user = made.user; user.InvitedAt != nil { // an administrator's, whose data is not for whoever knows the number
+	if user.InvitedAt != nil { // an administrator's, whose data is not for whoever knows the number
 		user.UserMetadata, user.Identities = []byte(`{}`), []store.Identity{}
 	}
 	return httpx.JSON(c, http.StatusOK, user)
@@ -64,40 +61,68 @@ func (m *Module) checkSignupPhone(req *signupRequest) (err error) {
 	return err
 }
 
-// textNewcomer makes the code for a number that nobody has confirmed: of t's user,
-// whose password and data stay since nobody knows who asks now, or of a new one
-// with what fresh has. sendText is to follow.
-func (m *Module) textNewcomer(c echo.Context, req signupRequest, fresh store.NewUser, t text) (made *madeText, err error) {
+// newPhoneUser is the user that a request asks for, with their identity's data,
+// which has no number in it, as GoTrue's has none.
+func (m *Module) newPhoneUser(req signupRequest) store.NewUser {
+	id, data := uuid.NewString(), maps.Clone(req.Data)
+	if data == nil {
+		data = map[string]any{}
+	}
+	maps.Copy(data, map[string]any{"sub": id, "email_verified": false, "phone_verified": false})
+	return store.NewUser{
+		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Phone: req.Phone, PhoneConfirmed: m.cfg.SMS.Autoconfirm,
+		AppMetadata: providers(store.ProviderPhone), UserMetadata: data,
+	}
+}
+
+// textNewcomer sends a code to a number that nobody has confirmed: of t's user,
+// whose password and data stay since nobody knows who asks now, or of the new
+// one, fresh.
+func (m *Module) textNewcomer(c echo.Context, req signupRequest, fresh store.NewUser, t text) (user *store.User, messageID string, err error) {
+	made := t.user == nil
+	if made {
+		if err := m.beforeUser(c, fresh); err != nil {
+			return nil, "", err
+		}
+	}
 	t.phone, t.channel, t.who = req.Phone, req.Channel, m.client(c.Request())
+	var stored *madeText
 	ctx := c.Request().Context()
 	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
-		if t.user == nil {
+		if made {
 			t.newUser = !fresh.PhoneConfirmed
-			t.user, err = m.insertPhoneUser(ctx, tx, req, fresh)
+			t.user, err = m.insertPhoneUser(ctx, tx, fresh, req.Channel)
 		} else {
 			err = m.audit(ctx, tx, t.user, actionConfirmation, map[string]any{"provider": store.ProviderPhone})
 		}
 		if err != nil {
 			return err
 		}
-		made, err = m.makeText(ctx, tx, t)
+		stored, err = m.makeText(ctx, tx, t)
 		return err
 	})
 	if store.Violates(err, "users_phone_key") { // the same came twice at once: the other one sends
-		return nil, tooSoon(m.cfg.SMS.Frequency(), codeOverSMSRate)
+		return nil, "", tooSoon(m.cfg.SMS.Frequency(), codeOverSMSRate)
 	}
 	if err != nil {
-		return nil, databaseError("Database error saving new user", err)
+		return nil, "", databaseError("Database error saving new user", err)
 	}
-	return made, nil
+	messageID, err = m.sendText(ctx, stored)
+	if err == nil && made {
+		err = m.afterUser(c, stored.user)
+	}
+	return stored.user, messageID, err
 }
 
 // signupConfirmed makes a user with a confirmed number and signs them in.
 func (m *Module) signupConfirmed(c echo.Context, req signupRequest, fresh store.NewUser) error {
+	if err := m.beforeUser(c, fresh); err != nil {
+		return err
+	}
 	var in *issued
 	ctx := c.Request().Context()
 	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) error {
-		user, err := m.insertPhoneUser(ctx, tx, req, fresh)
+		user, err := m.insertPhoneUser(ctx, tx, fresh, req.Channel)
 		if err != nil {
 			return err
 		}
@@ -113,21 +138,12 @@ func (m *Module) signupConfirmed(c echo.Context, req signupRequest, fresh store.
 	return m.respond(c, in)
 }
 
-// insertPhoneUser adds the user u with the request's number and its identity,
-// which has no number in it, as GoTrue's has none.
-func (m *Module) insertPhoneUser(ctx context.Context, q db.Queryer, req signupRequest, u store.NewUser) (*store.User, error) {
-	u.ID, u.Audience, u.Phone, u.Role = uuid.NewString(), m.cfg.JWTAudience, req.Phone, m.cfg.JWTDefaultGroupName
-	u.AppMetadata = providers(store.ProviderPhone)
-	data := maps.Clone(req.Data)
-	if data == nil {
-		data = map[string]any{}
-	}
-	maps.Copy(data, map[string]any{"sub": u.ID, "email_verified": false, "phone_verified": false})
-	u.UserMetadata = data
+// insertPhoneUser adds the user u with their identity.
+func (m *Module) insertPhoneUser(ctx context.Context, q db.Queryer, u store.NewUser, channel string) (*store.User, error) {
 	if err := store.InsertUser(ctx, q, u); err != nil {
 		return nil, err
 	}
-	if err := store.InsertIdentity(ctx, q, u.ID, store.ProviderPhone, data); err != nil {
+	if err := store.InsertIdentity(ctx, q, u.ID, store.ProviderPhone, u.UserMetadata); err != nil {
 		return nil, err
 	}
 	user, err := store.UserByID(ctx, q, u.ID) // as the app's own triggers have left it
@@ -136,7 +152,7 @@ func (m *Module) insertPhoneUser(ctx context.Context, q db.Queryer, req signupRe
 	}
 	action, traits := actionConfirmation, map[string]any{"provider": store.ProviderPhone}
 	if u.PhoneConfirmed {
-		action, traits["channel"] = actionSignedUp, req.Channel
+		action, traits["channel"] = actionSignedUp, channel
 	}
 	return user, m.audit(ctx, q, user, action, traits)
 }
