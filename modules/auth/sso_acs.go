@@ -49,6 +49,8 @@ type ssoReturn struct {
 	provider *store.SSOProvider
 	// requestID is what the response must answer; empty when the provider began.
 	requestID, redirectTo, flowID string
+	// assertion is the response's, once it is checked.
+	assertion *saml.Assertion
 }
 
 // signInSSO returns where the browser goes, with tokens or a code.
@@ -85,7 +87,8 @@ func (m *Module) signInSSO(c echo.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return m.enterSSO(c, back, assertion, who)
+	back.assertion = assertion
+	return m.enterSSO(c, back, who)
 }
 
 // badAssertion is all that the bearer of a response hears of why it is refused.
@@ -207,26 +210,25 @@ var (
 )
 
 // enterSSO signs the person in, once by one assertion.
-func (m *Module) enterSSO(c echo.Context, back *ssoReturn, a *saml.Assertion, who provider.Identity) (string, error) {
+func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity) (address string, err error) {
 	r, q := c.Request(), projectOf(c).DB.Auth
-	address := back.redirectTo
-	if !m.redirectAllowed(r, address) {
-		address = m.siteURL(r)
+	if !m.redirectAllowed(r, back.redirectTo) {
+		back.redirectTo = m.siteURL(r)
 	}
 	var refused error
-	err := pgx.BeginFunc(r.Context(), q, func(tx pgx.Tx) error {
-		fresh, err := store.Use(r.Context(), tx, "saml "+back.provider.SAML.EntityID+" "+a.ID())
+	err = pgx.BeginFunc(r.Context(), q, func(tx pgx.Tx) error {
+		fresh, err := store.Use(r.Context(), tx, "saml "+back.provider.SAML.EntityID+" "+back.assertion.ID())
 		if err != nil {
 			return err
 		}
 		if !fresh {
 			return badAssertion(errors.New("auth: sso: the assertion was used before"))
 		}
-		account, err := m.accountFor(r, tx, arrival{who: who, redirectTo: address})
+		account, err := m.accountFor(r, tx, arrival{who: who, redirectTo: back.redirectTo})
 		if refused = account.refused; err != nil || refused != nil {
 			return err
 		}
-		address, err = m.leaveSSO(c, tx, back, account.user, address, a.SessionEnd())
+		address, err = m.leaveSSO(c, tx, back, account.user)
 		return err
 	})
 	if err != nil {
@@ -235,9 +237,9 @@ func (m *Module) enterSSO(c echo.Context, back *ssoReturn, a *saml.Assertion, wh
 	return address, refused
 }
 
-// leaveSSO adds to the address what the app is to have: the code of its flow, or the tokens of a session.
-func (m *Module) leaveSSO(c echo.Context, tx pgx.Tx, back *ssoReturn, user *store.User, address string, end time.Time) (string, error) {
-	ctx := c.Request().Context()
+// leaveSSO is the address with what the app is to have: the code of its flow, or the tokens of a session.
+func (m *Module) leaveSSO(c echo.Context, tx pgx.Tx, back *ssoReturn, user *store.User) (string, error) {
+	ctx, end := c.Request().Context(), back.assertion.SessionEnd()
 	if back.flowID != "" {
 		flow, err := store.FlowStateByID(ctx, tx, back.flowID)
 		switch {
@@ -252,7 +254,7 @@ func (m *Module) leaveSSO(c echo.Context, tx pgx.Tx, back *ssoReturn, user *stor
 			if err := store.IssueCode(ctx, tx, flow); err != nil {
 				return "", err
 			}
-			return withCode(address, flow.AuthCode), store.SetFlowEnd(ctx, tx, flow.ID, end)
+			return withCode(back.redirectTo, flow.AuthCode), store.SetFlowEnd(ctx, tx, flow.ID, end)
 		}
 		if err := store.DeleteFlowState(ctx, tx, flow.ID); err != nil {
 			return "", err
@@ -266,5 +268,5 @@ func (m *Module) leaveSSO(c echo.Context, tx pgx.Tx, back *ssoReturn, user *stor
 	if err != nil {
 		return "", err
 	}
-	return m.withTokens(address, in, nil), nil
+	return m.withTokens(back.redirectTo, in, nil), nil
 }
