@@ -158,7 +158,7 @@ func (t *Tx) explicit() *pipeline {
 
 func (t *Tx) pipeline() *pipeline {
 	pc := t.conn.Conn().PgConn()
-	return &pipeline{conn: pc, prepared: preparedOn(pc)}
+	return &pipeline{conn: pc, prepared: preparedOn(pc), steps: make([]step, 0, 3)}
 }
 
 // begin opens the explicit transaction for the Queryer methods.

@@ -12,14 +12,14 @@ import (
 // scanner walks over one parameter's text. Its errors are worded as those of
 // Parsec, which PostgREST's clients get to see: position, unexpected, expecting.
 type scanner struct {
-	// what names the parameter in errors, with its value.
-	what string
-	text string
-	pos  int
+	// kind names the parameter in errors, and shown is its value there.
+	kind, shown string
+	text        string
+	pos         int
 }
 
 func newScanner(kind, shown, text string) *scanner {
-	return &scanner{what: "failed to parse " + kind + " (" + shown + ")", text: text}
+	return &scanner{kind: kind, shown: shown, text: text}
 }
 
 // peek is the byte at the scanner's position; 0 at the end.
@@ -88,7 +88,7 @@ func (s *scanner) failQuoted(quote rune, expecting string) error {
 		unexpected += " expecting " + expecting
 	}
 	column := utf8.RuneCountInString(s.text[:s.pos]) + 1
-	return apierr.New(400, "PGRST100", fmt.Sprintf(`"%s" (line 1, column %d)`, s.what, column)).WithDetail(unexpected)
+	return apierr.New(400, "PGRST100", fmt.Sprintf(`"failed to parse %s (%s)" (line 1, column %d)`, s.kind, s.shown, column)).WithDetail(unexpected)
 }
 
 // isIdentifier reports whether r may stand in an unquoted name.
@@ -97,6 +97,12 @@ func isIdentifier(r rune) bool {
 }
 
 const expectName = "field name (* or [a..z0..9_$])"
+
+// atName reports whether a name may begin here: an error costs more to word than to foresee.
+func (s *scanner) atName() bool {
+	r, _ := utf8.DecodeRuneInString(s.text[s.pos:])
+	return r == '"' || isIdentifier(r)
+}
 
 // name reads a column's or relation's name: quoted, or of letters, digits, _, $
 // and inner spaces and dashes.

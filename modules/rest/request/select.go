@@ -66,6 +66,9 @@ func (s *scanner) embed() (item ast.SelectItem, ok bool) {
 	} else {
 		item.Alias = s.alias()
 	}
+	if !s.atName() {
+		return item, false
+	}
 	var err error
 	if item.Relation, err = s.name(); err != nil || (item.Relation == "count" && item.Kind == ast.SelectEmbed) {
 		return item, false
@@ -102,6 +105,9 @@ func (s *scanner) acceptWord(word string) bool {
 // alias tries to read "alias:"; it is empty and nothing is skipped without one.
 func (s *scanner) alias() string {
 	start := s.pos
+	if !s.atName() {
+		return ""
+	}
 	name, err := s.name()
 	if err == nil && s.peek() == ':' && !s.looking("::") {
 		s.pos++

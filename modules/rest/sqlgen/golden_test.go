@@ -129,7 +129,7 @@ var (
 		`group|left|inner|join|lateral|with|insert|into|update|set|delete|returning|values|conflict|do|nothing|excluded|exists|case|when|then|end|variadic|` +
 		`cast|coalesce|count|sum|avg|max|min|like|ilike|pg_catalog|current_setting|nullif|set_config|` +
 		`json|jsonb|text|int|bigint|integer|smallint|real|double|precision|numeric|boolean|char|varchar|bit|varbit|time|timetz|timestamp|timestamptz|interval|bytea|tsvector|` +
-		`json_agg|jsonb_agg|row_to_json|to_jsonb|json_strip_nulls|json_each_text|json_object_agg|json_object_keys|json_build_object|jsonb_build_object|json_array_elements|jsonb_array_elements|` +
+		`json_agg|jsonb_agg|row_to_json|to_json|to_jsonb|json_strip_nulls|json_each_text|json_object_agg|json_object_keys|json_build_object|jsonb_build_object|json_array_elements|jsonb_array_elements|` +
 		`json_to_record|json_to_recordset|jsonb_to_record|jsonb_to_recordset|string_agg|substring|length|st_asgeojson|` +
 		`api|any_yaml|clients_tsv|show|parse|read|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|nextval|regclass|` +
 		`pgrst_[a-z_]+|_postgrest_t|total_result_set|page_total|header|body|response_headers|response_status|response_inserted|` +
