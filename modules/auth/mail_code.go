@@ -57,6 +57,7 @@ func (m *Module) mailFlow(ctx context.Context, tx db.Queryer, msg mail.Message, 
 // mailEmailChange asks the address that msg names as NewEmail, and by setting the
 // user's present one too, to confirm that it becomes the user's.
 func (m *Module) mailEmailChange(ctx context.Context, tx db.Queryer, msg mail.Message, p pkce) error {
+	msg.Kind = mail.EmailChange
 	if err := m.mailFlow(ctx, tx, msg, p); err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (m *Module) mailEmailChange(ctx context.Context, tx db.Queryer, msg mail.Me
 		return err
 	}
 	fresh := m.newMailCode(msg.NewEmail, p)
-	msg.Kind, msg.TokenNew, msg.TokenHashNew = mail.EmailChange, fresh.code, fresh.hash
+	msg.TokenNew, msg.TokenHashNew = fresh.code, fresh.hash
 	tokens := []store.NewOneTime{{UserID: user.ID, Kind: store.EmailChangeTokenNew, RelatesTo: msg.NewEmail, Hash: fresh.hash}}
 	if m.bothConfirm(user) {
 		current := m.newMailCode(user.Email, p)
