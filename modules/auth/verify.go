@@ -267,10 +267,7 @@ func (m *Module) confirmEmailChange(ctx context.Context, tx db.Queryer, o *opene
 	if err := m.audit(ctx, tx, user, actionUserModified, nil); err != nil {
 		return err
 	}
-	if err := m.finishEmailChange(ctx, tx, user, user.NewEmail); err != nil {
-		return err
-	}
-	return m.notify(ctx, tx, mail.Message{Kind: mail.EmailChanged, User: user, OldEmail: user.Email})
+	return m.finishEmailChange(ctx, tx, user, user.NewEmail)
 }
 
 // finishEmailChange makes a confirmed address the user's, and the user no longer anonymous.
