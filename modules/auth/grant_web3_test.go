@@ -90,6 +90,7 @@ func (s *server) web3(w wallet, text string) answer {
 }
 
 func TestWeb3(t *testing.T) {
+	t.Parallel()
 	s := start(t, web3Config())
 	for _, w := range []wallet{ethereumWallet(t), solanaWallet(t)} {
 		first := s.web3(w, w.message(map[string]string{"statement": "I take the terms."})).want(200, "")
@@ -113,6 +114,7 @@ func TestWeb3(t *testing.T) {
 }
 
 func TestWeb3RefusesMessages(t *testing.T) {
+	t.Parallel()
 	s := start(t, web3Config())
 	at := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
 	for _, w := range []wallet{ethereumWallet(t), solanaWallet(t)} {
@@ -159,6 +161,7 @@ func TestWeb3RefusesMessages(t *testing.T) {
 }
 
 func TestWeb3TakesAMessageOnce(t *testing.T) {
+	t.Parallel()
 	s := start(t, web3Config())
 	w := ethereumWallet(t)
 	text := w.message(nil)
@@ -179,6 +182,7 @@ func TestWeb3TakesAMessageOnce(t *testing.T) {
 }
 
 func TestWeb3Off(t *testing.T) {
+	t.Parallel()
 	cfg := web3Config()
 	cfg.Web3.SolanaEnabled = false
 	s := start(t, cfg)

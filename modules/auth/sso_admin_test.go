@@ -6,6 +6,7 @@ import (
 )
 
 func TestAdminSSO(t *testing.T) {
+	t.Parallel()
 	s := start(t, config()) // providers may be kept before SAML is on
 	admin, path := s.service(), "/admin/sso/providers"
 	xml := metadataXML(t, newIdP(t, "acme.example", rsaKeys()[1]))

@@ -13,9 +13,11 @@ import (
 	"github.com/crewjam/saml"
 
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/platform/ratelimit"
 )
 
 func TestSSO(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	c := addCompany(s, "acme.example", map[string]any{"attribute_mapping": map[string]any{"keys": map[string]any{
 		"name": map[string]any{"name": "cn"}, "groups": map[string]any{"name": "eduPersonAffiliation", "array": true},
@@ -48,6 +50,7 @@ func TestSSO(t *testing.T) {
 }
 
 func TestSSOBegunByProvider(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	c := addCompany(s, "acme.example", nil)
 	for relay, address := range map[string]string{
@@ -61,6 +64,7 @@ func TestSSOBegunByProvider(t *testing.T) {
 }
 
 func TestSSOWithCode(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	c := addCompany(s, "acme.example", nil)
 	verifier := strings.Repeat("v", 43)
@@ -82,6 +86,7 @@ func TestSSOWithCode(t *testing.T) {
 }
 
 func TestSSOSessionEnd(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	c := addCompany(s, "acme.example", nil)
 	end := time.Now().Add(2 * time.Second)
@@ -99,6 +104,7 @@ func TestSSOSessionEnd(t *testing.T) {
 
 // A provider's word is good for its own people only.
 func TestSSOLinksWithinTheProvider(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	own := s.signup("ann@acme.example", "her-own-password").str("user", "id")
 	ids := map[string]bool{own: true}
@@ -118,6 +124,7 @@ func TestSSOLinksWithinTheProvider(t *testing.T) {
 }
 
 func TestSSONameIDs(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	c := addCompany(s, "acme.example", map[string]any{"name_id_format": string(saml.EmailAddressNameIDFormat)})
 	req := c.begin(nil)
@@ -140,6 +147,7 @@ func TestSSONameIDs(t *testing.T) {
 }
 
 func TestSSOStart(t *testing.T) {
+	t.Parallel()
 	s := start(t, ssoConfig())
 	c := addCompany(s, "acme.example", nil)
 	s.call("POST", "/sso", "", map[string]any{}).want(400, "validation_failed")
@@ -163,6 +171,7 @@ func TestSSOStart(t *testing.T) {
 }
 
 func TestSSOMetadata(t *testing.T) {
+	t.Parallel()
 	cfg := ssoConfig()
 	s := start(t, cfg)
 	a := s.call("GET", "/sso/saml/metadata", "", nil).want(200, "")
@@ -190,6 +199,7 @@ func TestSSOMetadata(t *testing.T) {
 }
 
 func TestSSOEncrypted(t *testing.T) {
+	t.Parallel()
 	cfg := ssoConfig()
 	cfg.SAML.AllowEncrypted = true
 	s := start(t, cfg)
@@ -203,6 +213,7 @@ func TestSSOEncrypted(t *testing.T) {
 
 // While the key changes, what was encrypted for the other one is still read.
 func TestSSOEncryptedForTheOtherKey(t *testing.T) {
+	t.Parallel()
 	cfg := ssoConfig()
 	cfg.SAML.AllowEncrypted = true
 	s := start(t, cfg)
@@ -210,12 +221,13 @@ func TestSSOEncryptedForTheOtherKey(t *testing.T) {
 	req := c.unasked("")
 	cfg.SAML.PrivateKey, cfg.SAML.PrivateKeyNext = samlKey(2), samlKey(0)
 	c.s = start(t, cfg)
-	addCompany(c.s, "acme.example", nil)
+	c.s.call("POST", "/admin/sso/providers", c.s.service(), map[string]any{"type": "saml", "metadata_xml": metadataXML(t, c.idp)}).want(201, "")
 	c.assert(req, person("ann-1", "ann@acme.example"), nil)
 	c.answer(req, nil).signedIn("https://app.example.com")
 }
 
 func TestSSOFetchesMetadata(t *testing.T) {
+	t.Parallel()
 	cfg := ssoConfig()
 	idp := newIdP(t, "acme.example", rsaKeys()[1])
 	var text atomic.Value
@@ -263,6 +275,7 @@ func TestSSOFetchesMetadata(t *testing.T) {
 
 // Whoever may name an address must not have the server fetch from its own network.
 func TestSSOMetadataStaysOutside(t *testing.T) {
+	t.Parallel()
 	web := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server came") }))
 	t.Cleanup(web.Close)
 	s := start(t, ssoConfig())
@@ -275,6 +288,7 @@ func TestSSOMetadataStaysOutside(t *testing.T) {
 }
 
 func TestSSOSettings(t *testing.T) {
+	t.Parallel()
 	cfg := ssoConfig()
 	for _, change := range []func(*auth.SAMLConfig){
 		func(c *auth.SAMLConfig) { c.PrivateKey = "" }, func(c *auth.SAMLConfig) { c.PrivateKey = "AAAA" }, func(c *auth.SAMLConfig) { c.PrivateKeyNext = "?" },
@@ -284,6 +298,23 @@ func TestSSOSettings(t *testing.T) {
 		change(&faulty.SAML)
 		if err := faulty.Validate(); err == nil || !strings.Contains(err.Error(), "GOTRUE_") {
 			t.Errorf("%+v: %v", faulty.SAML, err)
+		}
+	}
+}
+
+func TestSSORateLimits(t *testing.T) {
+	t.Parallel()
+	cfg := ssoConfig()
+	cfg.SAML.RateLimit, cfg.SAML.RateLimitAssertions, cfg.Web3.EthereumEnabled, cfg.Web3.RateLimit = 30, 15, true, 30
+	s := start(t, cfg, func(d *auth.Deps) {
+		d.Limiter = limiter{ratelimit.NewMemory(100)}
+		d.ClientIP = func(r *http.Request) string { return r.Header.Get("X-Test-IP") }
+	})
+	for path, status := range map[string]int{"/sso": 400, "/sso/saml/acs": 303, "/token?grant_type=web3": 400} {
+		for i, want := range []int{status, status, status, 429} {
+			a := s.call("POST", path, "", "{}", "X-Test-IP", "192.0.2.1", "Content-Type", "application/x-www-form-urlencoded")
+			equal(t, path, []int{i, a.status}, []int{i, want})
+			equal(t, path+" says when to come again", a.header.Get("Retry-After") != "", want == 429)
 		}
 	}
 }
