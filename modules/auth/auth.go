@@ -128,6 +128,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 // Start begins to send mails, also those that an earlier process has left.
 func (m *Module) Start(ctx context.Context) error {
 	m.startMail(ctx)
+	m.warnOfTexts(ctx)
 	return nil
 }
 

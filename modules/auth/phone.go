@@ -163,10 +163,15 @@ type smsHook struct {
 }
 
 // sendSMS has a message sent by the app's hook, where there is one, or else by
-// the provider, whose id of it is the answer. Call it outside of transactions, and
+// the provider, whose id of it is the answer; without either it lands in the dev
+// inbox, where there is one. Call it outside of transactions, and
 // takeText before. kind is for the hook: mfa, or nothing.
 func (m *Module) sendSMS(ctx context.Context, user *store.User, msg sms.Message, kind string, who client) (messageID string, err error) {
-	if !m.hooks.Enabled(hook.SendSMS) {
+	switch {
+	case m.hooks.Enabled(hook.SendSMS):
+	case m.cfg.SMS.Provider == "" && m.hasInbox():
+		return m.showText(ctx, msg)
+	default:
 		return m.sms.Send(ctx, msg)
 	}
 	payload := smsHook{Metadata: hook.About(hook.SendSMS, who.ip), User: user}
