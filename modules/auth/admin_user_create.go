@@ -212,7 +212,7 @@ func (m *Module) newHash(ctx context.Context, req adminUserRequest) (string, err
 
 func (m *Module) adminInsert(ctx context.Context, q db.Queryer, by admin, fresh store.NewUser, app map[string]any) (*store.User, error) {
 	names := fresh.AppMetadata["providers"].([]string)
-	if err := store.InsertUser(ctx, q, fresh); err != nil {
+	if err := m.saveUser(ctx, q, fresh); err != nil {
 		return nil, err
 	}
 	for _, name := range names {

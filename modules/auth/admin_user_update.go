@@ -95,7 +95,7 @@ func (m *Module) adminChange(ctx context.Context, req adminUserRequest) ([]userC
 			return nil, err
 		}
 		add(true, func(ctx context.Context, q db.Queryer, u *store.User) error {
-			return replacePassword(ctx, q, u.ID, hash)
+			return m.replacePassword(ctx, q, u.ID, hash)
 		})
 	}
 	add(req.Email != "", req.setEmail)
@@ -123,8 +123,8 @@ func (m *Module) adminPassword(ctx context.Context, secret string) (string, erro
 }
 
 // replacePassword sets a password and ends all of the user's sessions.
-func replacePassword(ctx context.Context, q db.Queryer, userID, hash string) error {
-	if err := store.SetPassword(ctx, q, userID, hash); err != nil {
+func (m *Module) replacePassword(ctx context.Context, q db.Queryer, userID, hash string) error {
+	if err := m.setPassword(ctx, q, userID, hash); err != nil {
 		return err
 	}
 	return store.DeleteSessions(ctx, q, userID, "")

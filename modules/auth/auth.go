@@ -17,6 +17,7 @@ import (
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/provider"
+	"github.com/madbase/madbase/modules/auth/seal"
 	"github.com/madbase/madbase/modules/auth/sms"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/egress"
@@ -75,6 +76,7 @@ type Module struct {
 	redirects redirects
 	mailer    *mailer
 	hooks     *hook.Runner
+	box       *seal.Box
 	sso       sso
 	now       func() time.Time
 	// services are the built-in sign-in services, custom those that administrators describe.
@@ -110,11 +112,15 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
+	box, err := seal.New(cfg.Seal)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
 	hooks, err := hook.New(cfg.Hooks, deps.Transport, deps.Log)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
+	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, box: box, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
 	if m.sso, err = newSSO(cfg.SAML); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/seal"
 	"github.com/madbase/madbase/modules/auth/sms"
 )
 
@@ -66,6 +67,7 @@ type Config struct {
 	Sessions SessionsConfig
 	Captcha  CaptchaConfig
 	Pwned    PwnedConfig
+	Seal     seal.Config
 
 	SBForwardedFor bool `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`
 
@@ -85,6 +87,7 @@ func (c Config) Validate() error {
 		c.Hooks.Validate(),
 		c.Sessions.Validate(),
 		c.Captcha.Validate(),
+		c.Seal.Validate(),
 		c.SMS.Validate(),
 		c.Mail.Validate(),
 		c.Flow.Validate(),

@@ -44,7 +44,7 @@ func (m *Module) grantPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = m.hasher.Compare(ctx, user.PasswordHash, req.Password)
+	err = m.comparePassword(ctx, user, req.Password)
 	if err != nil && !errors.Is(err, password.ErrMismatch) {
 		return passwordError(err)
 	}

@@ -66,7 +66,7 @@ func (m *Module) invite(c echo.Context, by admin) error {
 // the request's alone. The hash may be empty.
 func (m *Module) insertBare(ctx context.Context, q db.Queryer, req signupRequest, hash string) (*store.User, error) {
 	id := uuid.NewString()
-	return insertUser(ctx, q, store.NewUser{
+	return m.insertUser(ctx, q, store.NewUser{
 		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Email: req.Email, PasswordHash: hash, UserMetadata: req.Data,
 	}, ownIdentity(id, store.ProviderEmail, req.Email))
 }

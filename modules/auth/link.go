@@ -236,7 +236,7 @@ func (m *Module) createAccount(ctx context.Context, tx pgx.Tx, audience string, 
 		return "", unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
 	}
 	id := uuid.NewString()
-	err := store.InsertUser(ctx, tx, store.NewUser{
+	err := m.saveUser(ctx, tx, store.NewUser{
 		ID: id, Audience: audience, Role: m.cfg.JWTDefaultGroupName, Email: l.email,
 		AppMetadata: providers(l.who.Provider), UserMetadata: l.data, IsSSO: l.domain != defaultDomain,
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -120,6 +121,10 @@ func (m *Module) enroll(ctx context.Context, q db.Queryer, who signedIn, n store
 	}
 	if err := m.checkOthers(others, who.session, n.FriendlyName); err != nil {
 		return "", err
+	}
+	n.ID = uuid.NewString()
+	if n.Secret, err = m.box.Seal(n.ID, n.Secret); err != nil {
+		return "", fmt.Errorf("auth: enroll: %w", err)
 	}
 	factor, err := store.InsertFactor(ctx, q, n)
 	if err != nil {

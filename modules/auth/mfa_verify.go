@@ -113,6 +113,9 @@ func (m *Module) prove(ctx context.Context, q db.Queryer, try *attempt) (_ proof
 func (m *Module) proveTOTP(ctx context.Context, q db.Queryer, try *attempt) (proof, error) {
 	refusal := unprocessable(codeMFAFailed, "Invalid TOTP code entered")
 	secret, err := store.FactorSecret(ctx, q, try.factor.ID)
+	if err == nil {
+		secret, err = m.box.Open(try.factor.ID, secret)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"net/http"
 
 	"github.com/madbase/madbase/modules/auth/password"
+	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/db"
 )
 
 // PwnedConfig looks new passwords up among those of known breaches.
@@ -50,4 +52,30 @@ func (m *Module) weakness(ctx context.Context, text string) (*password.Weakness,
 		weak = password.Breached(weak)
 	}
 	return weak, err
+}
+
+// saveUser is store.InsertUser with the password's hash encrypted, where the settings ask for it.
+func (m *Module) saveUser(ctx context.Context, q db.Queryer, n store.NewUser) (err error) {
+	if n.PasswordHash, err = m.box.Seal(n.ID, n.PasswordHash); err != nil {
+		return fmt.Errorf("auth: insert user: %w", err)
+	}
+	return store.InsertUser(ctx, q, n)
+}
+
+// setPassword is store.SetPassword, likewise.
+func (m *Module) setPassword(ctx context.Context, q db.Queryer, userID, hash string) error {
+	hash, err := m.box.Seal(userID, hash)
+	if err != nil {
+		return fmt.Errorf("auth: set password: %w", err)
+	}
+	return store.SetPassword(ctx, q, userID, hash)
+}
+
+// comparePassword is the Hasher's Compare with a user's password.
+func (m *Module) comparePassword(ctx context.Context, user *store.User, text string) error {
+	hash, err := m.box.Open(user.ID, user.PasswordHash)
+	if err != nil {
+		return fmt.Errorf("auth: compare password: %w", err)
+	}
+	return m.hasher.Compare(ctx, hash, text)
 }

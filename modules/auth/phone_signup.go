@@ -140,7 +140,7 @@ func (m *Module) signupConfirmed(c echo.Context, req signupRequest, fresh store.
 
 // insertPhoneUser adds the user u with their identity.
 func (m *Module) insertPhoneUser(ctx context.Context, q db.Queryer, u store.NewUser, channel string) (*store.User, error) {
-	if err := store.InsertUser(ctx, q, u); err != nil {
+	if err := m.saveUser(ctx, q, u); err != nil {
 		return nil, err
 	}
 	if err := store.InsertIdentity(ctx, q, u.ID, store.ProviderPhone, u.UserMetadata); err != nil {
@@ -162,7 +162,7 @@ func (m *Module) insertPhoneUser(ctx context.Context, q db.Queryer, u store.NewU
 // password: GoTrue does so with any.
 func (m *Module) signupPhoneAgain(c echo.Context, user *store.User, req signupRequest) error {
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	err := m.hasher.Compare(ctx, user.PasswordHash, req.Password)
+	err := m.comparePassword(ctx, user, req.Password)
 	if err != nil && !errors.Is(err, password.ErrMismatch) {
 		return passwordError(err)
 	}

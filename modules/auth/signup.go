@@ -124,16 +124,16 @@ func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupReque
 	if m.cfg.Autoconfirm {
 		metadata["email_verified"] = true
 	}
-	return insertUser(ctx, q, store.NewUser{
+	return m.insertUser(ctx, q, store.NewUser{
 		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Email: req.Email, PasswordHash: hash, EmailConfirmed: m.cfg.Autoconfirm,
 		UserMetadata: metadata,
 	}, data)
 }
 
 // insertUser adds a user who signs in by their address, with the data of that identity.
-func insertUser(ctx context.Context, q db.Queryer, n store.NewUser, identity map[string]any) (*store.User, error) {
+func (m *Module) insertUser(ctx context.Context, q db.Queryer, n store.NewUser, identity map[string]any) (*store.User, error) {
 	n.AppMetadata = providers(store.ProviderEmail)
-	if err := store.InsertUser(ctx, q, n); err != nil {
+	if err := m.saveUser(ctx, q, n); err != nil {
 		return nil, err
 	}
 	if err := store.InsertIdentity(ctx, q, n.ID, store.ProviderEmail, identity); err != nil {
@@ -161,7 +161,7 @@ func providers(names ...string) map[string]any {
 // but only with the right password: GoTrue does so with any.
 func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest) error {
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	err := m.hasher.Compare(ctx, user.PasswordHash, req.Password)
+	err := m.comparePassword(ctx, user, req.Password)
 	if err != nil && !errors.Is(err, password.ErrMismatch) {
 		return passwordError(err)
 	}
@@ -206,7 +206,7 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 	var user *store.User
 	var in *issued
 	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
-		err = store.InsertUser(ctx, tx, store.NewUser{
+		err = m.saveUser(ctx, tx, store.NewUser{
 			ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, UserMetadata: req.Data, IsAnonymous: true,
 		})
 		if err != nil {

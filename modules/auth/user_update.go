@@ -163,7 +163,7 @@ func (m *Module) checkPasswordChange(ctx context.Context, q db.Queryer, who sign
 		if req.CurrentPassword == "" {
 			return badRequest(codeCurrentPasswordNone, "Current password required when setting new password.")
 		}
-		err := m.hasher.Compare(ctx, user.PasswordHash, req.CurrentPassword)
+		err := m.comparePassword(ctx, user, req.CurrentPassword)
 		if errors.Is(err, password.ErrMismatch) {
 			return badRequest(codeCurrentPassword, "Current password required when setting new password.")
 		}
@@ -171,7 +171,7 @@ func (m *Module) checkPasswordChange(ctx context.Context, q db.Queryer, who sign
 			return passwordError(err)
 		}
 	}
-	err = m.hasher.Compare(ctx, user.PasswordHash, req.newPassword())
+	err = m.comparePassword(ctx, user, req.newPassword())
 	if err == nil {
 		return unprocessable(codeSamePassword, "New password should be different from the old password.")
 	}
@@ -227,7 +227,7 @@ func (m *Module) changePassword(ctx context.Context, q db.Queryer, who signedIn,
 			return err
 		}
 	}
-	if err := store.SetPassword(ctx, q, user.ID, hash); err != nil {
+	if err := m.setPassword(ctx, q, user.ID, hash); err != nil {
 		return err
 	}
 	if err := store.DeleteSessions(ctx, q, user.ID, who.session.ID); err != nil {

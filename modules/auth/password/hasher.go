@@ -28,7 +28,8 @@ var (
 // waitersPerSlot bounds the queue: at some 50 ms a hash the last one waits about 3 s.
 const waitersPerSlot = 64
 
-// Hasher hashes with bcrypt, as many at once as there are cores.
+// Hasher hashes with bcrypt, as many at once as there are cores. It compares with
+// hashes by argon2i, argon2id and Firebase's scrypt, too.
 type Hasher struct {
 	cost    int
 	slots   chan struct{}
@@ -75,8 +76,14 @@ func (h *Hasher) Compare(ctx context.Context, hash, password string) error {
 	if len(given) > MaxLength {
 		given = given[:MaxLength]
 	}
+	if matches, err := parseForeign(hash); err == nil {
+		if !matches(password) {
+			return ErrMismatch
+		}
+		return nil
+	}
 	stored := []byte(hash)
-	if _, err := bcrypt.Cost(stored); err != nil {
+	if cost, err := bcrypt.Cost(stored); err != nil || cost > maxCost {
 		stored = h.decoy
 	}
 	err = bcrypt.CompareHashAndPassword(stored, given)
@@ -88,9 +95,16 @@ func (h *Hasher) Compare(ctx context.Context, hash, password string) error {
 
 // Valid reports whether hash is one that Compare understands.
 func Valid(hash string) bool {
-	_, err := bcrypt.Cost([]byte(hash))
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err == nil {
+		return cost <= maxCost
+	}
+	_, err = parseForeign(hash)
 	return err == nil
 }
+
+// maxCost is the most that a bcrypt hash may ask for: some four seconds.
+const maxCost = 16
 
 // acquire waits for a core's turn, unless too many wait before.
 func (h *Hasher) acquire(ctx context.Context) (release func(), err error) {

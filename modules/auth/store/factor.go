@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/madbase/madbase/modules/auth/token"
@@ -56,8 +55,8 @@ const factorJSON = `json_strip_nulls(json_build_object('id', f.id, 'created_at',
 
 // NewFactor is a factor to be enrolled; what is empty is stored as NULL but the name.
 type NewFactor struct {
-	UserID, Type, FriendlyName string
-	// Secret is a TOTP factor's shared key in base32.
+	ID, UserID, Type, FriendlyName string
+	// Secret is a TOTP factor's shared key in base32, which may be encrypted.
 	Secret string
 	// Phone is a phone factor's number.
 	Phone string
@@ -67,7 +66,7 @@ type NewFactor struct {
 func InsertFactor(ctx context.Context, q db.Queryer, n NewFactor) (*Factor, error) {
 	f, err := oneFactor(ctx, q, `INSERT INTO auth.mfa_factors AS f (id, user_id, friendly_name, factor_type, status, created_at, updated_at, secret, phone)
 		VALUES ($1, $2, $3, $4, 'unverified', now(), now(), nullif($5, ''), nullif($6, '')) RETURNING `+factorJSON,
-		uuid.NewString(), n.UserID, n.FriendlyName, n.Type, n.Secret, n.Phone)
+		n.ID, n.UserID, n.FriendlyName, n.Type, n.Secret, n.Phone)
 	if err != nil {
 		return nil, fmt.Errorf("store: insert factor: %w", err)
 	}
