@@ -38,9 +38,15 @@ func (m *Module) invite(c echo.Context, by admin) error {
 	if user != nil && user.EmailConfirmedAt != nil {
 		return emailExists()
 	}
+	made, fresh := user == nil, signupRequest{Email: email, Data: req.Data}
+	if made {
+		if err := m.beforeSignup(c, &fresh); err != nil {
+			return err
+		}
+	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		if user == nil {
-			if user, err = m.insertBare(ctx, tx, signupRequest{Email: email, Data: req.Data}, ""); err != nil {
+			if user, err = m.insertBare(ctx, tx, fresh, ""); err != nil {
 				return err
 			}
 		}
@@ -59,13 +65,21 @@ func (m *Module) invite(c echo.Context, by admin) error {
 	if err != nil {
 		return databaseError("Error inviting user", err)
 	}
+	if made {
+		if err := m.afterUser(c, user); err != nil {
+			return err
+		}
+	}
 	return httpx.JSON(c, http.StatusOK, user)
 }
 
 // insertBare adds an unconfirmed user of an administrator's, whose metadata is
 // the request's alone. The hash may be empty.
 func (m *Module) insertBare(ctx context.Context, q db.Queryer, req signupRequest, hash string) (*store.User, error) {
-	id := uuid.NewString()
+	id := req.id
+	if id == "" {
+		id = uuid.NewString()
+	}
 	return m.insertUser(ctx, q, store.NewUser{
 		ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, Email: req.Email, PasswordHash: hash, UserMetadata: req.Data,
 	}, ownIdentity(id, store.ProviderEmail, req.Email))

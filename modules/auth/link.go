@@ -158,7 +158,7 @@ func (m *Module) accountFor(r *http.Request, tx pgx.Tx, a arrival) (account, err
 	case accountLinked:
 		err = m.addIdentity(ctx, tx, l)
 	case accountCreated:
-		l.userID, err = m.createAccount(ctx, tx, m.audience(r), l)
+		l.userID, err = m.createAccount(r, tx, l)
 	}
 	if err != nil {
 		return account{}, err
@@ -231,15 +231,19 @@ func identityTraits(i store.Identity) map[string]any {
 }
 
 // createAccount adds a user with the identity.
-func (m *Module) createAccount(ctx context.Context, tx pgx.Tx, audience string, l linking) (string, error) {
+func (m *Module) createAccount(r *http.Request, tx pgx.Tx, l linking) (string, error) {
 	if m.cfg.DisableSignup {
 		return "", unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
 	}
-	id := uuid.NewString()
-	err := m.saveUser(ctx, tx, store.NewUser{
-		ID: id, Audience: audience, Role: m.cfg.JWTDefaultGroupName, Email: l.email,
+	ctx, id := r.Context(), uuid.NewString()
+	fresh := store.NewUser{
+		ID: id, Audience: m.audience(r), Role: m.cfg.JWTDefaultGroupName, Email: l.email,
 		AppMetadata: providers(l.who.Provider), UserMetadata: l.data, IsSSO: l.domain != defaultDomain,
-	})
+	}
+	if err := m.askUser(r, tx, fresh); err != nil {
+		return "", err
+	}
+	err := m.saveUser(ctx, tx, fresh)
 	if err == nil {
 		err = store.InsertIdentity(ctx, tx, id, l.who.Provider, l.data)
 	}

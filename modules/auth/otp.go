@@ -104,9 +104,15 @@ func (m *Module) sendMagicLink(c echo.Context, req otpRequest) error {
 			return fmt.Errorf("auth: magic link: %w", err)
 		}
 	}
+	fresh := signupRequest{Email: email, Data: req.Data}
+	if !known {
+		if err := m.beforeSignup(c, &fresh); err != nil {
+			return err
+		}
+	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		if !known {
-			if user, err = m.insertByLink(ctx, tx, signupRequest{Email: email, Data: req.Data}); err != nil {
+			if user, err = m.insertByLink(ctx, tx, fresh); err != nil {
 				return err
 			}
 		}
@@ -117,6 +123,11 @@ func (m *Module) sendMagicLink(c echo.Context, req otpRequest) error {
 	}
 	if err != nil {
 		return databaseError("Error sending magic link email", err)
+	}
+	if !known {
+		if err := m.afterUser(c, user); err != nil {
+			return err
+		}
 	}
 	return nothing(c)
 }

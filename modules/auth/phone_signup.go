@@ -135,6 +135,9 @@ func (m *Module) signupConfirmed(c echo.Context, req signupRequest, fresh store.
 	if err != nil {
 		return databaseError("Database error saving new user", err)
 	}
+	if err := m.afterUser(c, in.user); err != nil {
+		return err
+	}
 	return m.respond(c, in)
 }
 

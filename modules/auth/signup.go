@@ -23,6 +23,16 @@ type signupRequest struct {
 	Data     map[string]any `json:"data"`
 	Channel  string         `json:"channel"`
 	pkce
+	// id is that of the user whom the request makes.
+	id string
+}
+
+// beforeSignup asks the app whether the request may make its user, to whom it gives an id.
+func (m *Module) beforeSignup(c echo.Context, req *signupRequest) error {
+	req.id = uuid.NewString()
+	return m.beforeUser(c, store.NewUser{
+		ID: req.id, Audience: m.cfg.JWTAudience, Email: req.Email, AppMetadata: providers(store.ProviderEmail), UserMetadata: req.Data,
+	})
 }
 
 // signup answers POST /signup: a new user by address and password, signed in at
@@ -56,6 +66,9 @@ func (m *Module) signup(c echo.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("auth: sign up: %w", err)
 	}
+	if err := m.beforeSignup(c, &req); err != nil {
+		return err
+	}
 	hash, err := m.hasher.Hash(ctx, req.Password)
 	if err != nil {
 		return passwordError(err)
@@ -80,6 +93,9 @@ func (m *Module) signup(c echo.Context) error {
 	}
 	for i := range user.Identities { // GoTrue's answer shows the identity as confirmed with the user; the stored one is not
 		user.Identities[i].Data = user.UserMetadata
+	}
+	if err := m.afterUser(c, user); err != nil {
+		return err
 	}
 	return m.respond(c, in)
 }
@@ -114,7 +130,10 @@ func (m *Module) checkSignup(ctx context.Context, req *signupRequest) (err error
 // insertSignup adds a user with their email identity, confirmed under autoconfirm.
 // The metadata begins with the identity's data, where the user's own cannot pass for it.
 func (m *Module) insertSignup(ctx context.Context, q db.Queryer, req signupRequest, hash string) (*store.User, error) {
-	id := uuid.NewString()
+	id := req.id
+	if id == "" {
+		id = uuid.NewString()
+	}
 	data := maps.Clone(req.Data)
 	if data == nil {
 		data = map[string]any{}
@@ -203,13 +222,14 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 		return unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
 	}
 	ctx, id := c.Request().Context(), uuid.NewString()
+	fresh := store.NewUser{ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, UserMetadata: req.Data, IsAnonymous: true}
+	if err := m.beforeUser(c, fresh); err != nil {
+		return err
+	}
 	var user *store.User
 	var in *issued
 	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
-		err = m.saveUser(ctx, tx, store.NewUser{
-			ID: id, Audience: m.cfg.JWTAudience, Role: m.cfg.JWTDefaultGroupName, UserMetadata: req.Data, IsAnonymous: true,
-		})
-		if err != nil {
+		if err = m.saveUser(ctx, tx, fresh); err != nil {
 			return err
 		}
 		if user, err = store.UserByID(ctx, tx, id); err != nil {
@@ -220,6 +240,9 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 	})
 	if err != nil {
 		return databaseError("Database error creating anonymous user", err)
+	}
+	if err := m.afterUser(c, user); err != nil {
+		return err
 	}
 	return m.respond(c, in)
 }

@@ -50,6 +50,12 @@ func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash strin
 		}
 		return m.nobody(req)
 	}
+	made := user == nil
+	if made {
+		if err := m.beforeSignup(c, &req); err != nil {
+			return nil, err
+		}
+	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		if user, err = m.insertOrKeep(ctx, tx, user, req, hash); err != nil {
 			return err
@@ -69,7 +75,10 @@ func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash strin
 	if err != nil {
 		return nil, databaseError("Database error saving new user", err)
 	}
-	return shownUnconfirmed(user), nil
+	if user = shownUnconfirmed(user); made {
+		err = m.afterUser(c, user)
+	}
+	return user, err
 }
 
 // insertOrKeep adds the user, or leaves the unconfirmed one as it is: who asks now
