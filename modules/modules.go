@@ -122,7 +122,7 @@ func assemble(f *foundation, names []string) (program, error) {
 }
 
 // mount registers m where the gateway expects it; a drop-in for PostgREST, GoTrue
-// or storage answers at the root, as the original does.
+// or storage answers at the root, as the original does, and with its CORS rules.
 func (f *foundation) mount(s *httpx.Server, name string, m module.Module) {
 	var mw []echo.MiddlewareFunc
 	if f.projects != nil {
@@ -131,6 +131,11 @@ func (f *foundation) mount(s *httpx.Server, name string, m module.Module) {
 	prefix := prefixes[name]
 	if f.cfg.Server.DropIn {
 		prefix = ""
+		if own, ok := m.(interface {
+			CORS(echo.HandlerFunc) echo.HandlerFunc
+		}); ok {
+			mw = append(mw, own.CORS)
+		}
 	}
 	s.Mount(prefix, m, mw...)
 }

@@ -60,6 +60,7 @@ type Config struct {
 	Web3 Web3Config
 
 	OAuthServer OAuthServerConfig
+	CORS        CORSConfig
 	MFA         MFAConfig
 	WebAuthn    WebAuthnConfig
 

@@ -5,6 +5,7 @@ import "github.com/labstack/echo/v4"
 // Routes registers every route of the surface. A route of GoTrue's that is not
 // here does not exist yet, and answers 404.
 func (m *Module) Routes(g *echo.Group) {
+	g.GET("/scim/v2/*", scimOff)
 	g.GET("/health", m.health)
 	g.GET("/settings", m.settings)
 	g.GET("/.well-known/jwks.json", m.jwks)
