@@ -63,3 +63,22 @@ func FuzzPaging(f *testing.F) {
 		_, _ = parseSort([]string{sort, number})
 	})
 }
+
+// FuzzCredential: whatever an authenticator is said to have said, reading it ends in a value or an error.
+func FuzzCredential(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":"AQ","rawId":"AQ","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YUA"}}`,
+		`{"id":"AQ","rawId":"AQ","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AA","signature":"AA","userHandle":"AA"}}`,
+		`null`, `{"response":null}`, `{"id":1}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		if made, err := parseRegistration(answer); err == nil && made == nil {
+			t.Error("no registration and no error")
+		}
+		if used, err := parseAssertion(answer); err == nil && used == nil {
+			t.Error("no assertion and no error")
+		}
+	})
+}

@@ -270,6 +270,7 @@ func TestEnrollRules(t *testing.T) {
 	enroll(map[string]any{"factor_type": "totp", "friendly_name": strings.Repeat("n", 256)}).want(400, "validation_failed")
 	enroll(map[string]any{"factor_type": "totp", "issuer": strings.Repeat("é", 127), "friendly_name": "long"}).want(200, "")
 	s.call("POST", "/factors", "", map[string]any{"factor_type": "totp"}).want(401, "no_authorization")
+	s.call("POST", "/factors", "", map[string]any{"factor_type": "totp"}, "apikey", s.service()).want(401, "no_authorization")
 	equal(t, "list", s.call("GET", "/factors", token, nil).status, 405)
 	anonymous := s.call("POST", "/signup", "", map[string]any{}).want(200, "").str("access_token")
 	s.call("POST", "/factors", anonymous, map[string]any{"factor_type": "totp"}).want(403, "no_authorization")
