@@ -20,7 +20,7 @@ func (m *Module) withTokens(address string, in *issued, extra url.Values) string
 		extra = url.Values{}
 	}
 	for name, value := range map[string]string{
-		"access_token": in.access, "token_type": "bearer", "expires_in": strconv.Itoa(m.cfg.JWTExp),
+		"access_token": in.access, "token_type": "bearer", "expires_in": strconv.FormatInt(m.secondsLeft(in), 10),
 		"expires_at": strconv.FormatInt(in.expires.Unix(), 10), "refresh_token": in.refresh, "sb": "",
 	} {
 		extra.Set(name, value)

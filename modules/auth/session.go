@@ -152,9 +152,14 @@ func (m *Module) answer(c echo.Context, in *issued) sessionBody {
 		h.Set("Sb-Auth-Refresh-Token-Reuse", in.reuse)
 	}
 	return sessionBody{
-		AccessToken: in.access, TokenType: "bearer", ExpiresIn: int64(in.expires.Sub(m.now()).Round(time.Second) / time.Second),
+		AccessToken: in.access, TokenType: "bearer", ExpiresIn: m.secondsLeft(in),
 		ExpiresAt: in.expires.Unix(), RefreshToken: in.refresh, User: in.user,
 	}
+}
+
+// secondsLeft is the life of the access token from now on.
+func (m *Module) secondsLeft(in *issued) int64 {
+	return int64(in.expires.Sub(m.now()).Round(time.Second) / time.Second)
 }
 
 // respond writes the answer of a sign-in.
