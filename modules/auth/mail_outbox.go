@@ -67,6 +67,9 @@ func (m *Module) startMail(ctx context.Context) {
 		}
 	}
 	m.mailer.postman.Start(ctx)
+	if m.mailer.smtp == nil {
+		m.deps.Log.InfoContext(ctx, "mails land in the dev inbox, as GOTRUE_SMTP_HOST is not set", "open", m.mailer.inboxURL)
+	}
 }
 
 // stopMail ends the delivery. What waits in memory is lost.
