@@ -87,8 +87,8 @@ func TestRedirectTo(t *testing.T) {
 	}
 }
 
-// FuzzRedirect looks for an address that is allowed although a browser would go to another host with it.
-func FuzzRedirect(f *testing.F) {
+// FuzzAllowList looks for an address that is allowed although a browser would go to another host with it.
+func FuzzAllowList(f *testing.F) {
 	rules, err := newRedirects("", []string{"myapp://callback", "https://*.allowed.example.com/cb", "https://wild.example.com/**"})
 	if err != nil {
 		f.Fatal(err)
