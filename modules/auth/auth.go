@@ -77,6 +77,7 @@ type Module struct {
 	mailer    *mailer
 	hooks     *hook.Runner
 	box       *seal.Box
+	cleaner   cleaner
 	sso       sso
 	now       func() time.Time
 	// services are the built-in sign-in services, custom those that administrators describe.
@@ -135,12 +136,14 @@ func New(cfg Config, deps Deps) (*Module, error) {
 func (m *Module) Start(ctx context.Context) error {
 	m.startMail(ctx)
 	m.warnOfTexts(ctx)
+	m.startCleanup()
 	return nil
 }
 
 // Stop ends what Start began.
 func (m *Module) Stop(ctx context.Context) error {
 	m.stopMail(ctx)
+	m.stopCleanup()
 	return nil
 }
 

@@ -69,6 +69,9 @@ type Config struct {
 	Captcha  CaptchaConfig
 	Pwned    PwnedConfig
 	Seal     seal.Config
+	Compat   CompatConfig
+
+	DBCleanup bool `env:"GOTRUE_DB_CLEANUP_ENABLED" default:"false" doc:"Delete what is old, a little each minute: revoked tokens, sessions long over, states and challenges, factors never verified, and anonymous users after 30 days." group:"optional"`
 
 	SBForwardedFor bool `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`
 
@@ -89,6 +92,7 @@ func (c Config) Validate() error {
 		c.Sessions.Validate(),
 		c.Captcha.Validate(),
 		c.Seal.Validate(),
+		c.Compat.Validate(),
 		c.SMS.Validate(),
 		c.Mail.Validate(),
 		c.Flow.Validate(),

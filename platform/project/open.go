@@ -94,8 +94,8 @@ type PoolSizes struct {
 	Auth    int `env:"MADBASE_DB_AUTH_POOL,GOTRUE_DB_MAX_POOL_SIZE" default:"10" doc:"Connections of one process for auth." group:"optional"`
 	Storage int `env:"MADBASE_DB_STORAGE_POOL" default:"10" doc:"Connections of one process for storage's own bookkeeping." group:"optional"`
 
-	Lifetime time.Duration `env:"MADBASE_DB_POOL_MAX_LIFETIME,PGRST_DB_POOL_MAX_LIFETIME" default:"30m" doc:"Age at which a pool's connection is replaced." group:"optional"`
-	Idle     time.Duration `env:"MADBASE_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_TIMEOUT" default:"5m" doc:"How long a pool keeps a connection that nobody uses." group:"optional"`
+	Lifetime time.Duration `env:"MADBASE_DB_POOL_MAX_LIFETIME,PGRST_DB_POOL_MAX_LIFETIME,GOTRUE_DB_CONN_MAX_LIFETIME" default:"30m" doc:"Age at which a pool's connection is replaced." group:"optional"`
+	Idle     time.Duration `env:"MADBASE_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_TIMEOUT,GOTRUE_DB_CONN_MAX_IDLE_TIME" default:"5m" doc:"How long a pool keeps a connection that nobody uses." group:"optional"`
 }
 
 // config is the pool of one name and size with the bounds that hold for all.
