@@ -237,6 +237,36 @@ func TestPhoneProviderFails(t *testing.T) {
 	s.verifySMS("phone_change", "4915200000002", first).want(200, "")
 }
 
+// Of sign-ups that come at once one makes the user, and none ends in an accident.
+func TestPhoneSignupAtOnce(t *testing.T) {
+	t.Parallel()
+	cfg := phoneConfig()
+	cfg.SMS.MaxEvery = time.Hour
+	s, p := startPhones(t, cfg)
+	statuses := make(chan int, 6)
+	var wg sync.WaitGroup
+	for i := range cap(statuses) {
+		wg.Go(func() {
+			if i%2 == 0 {
+				statuses <- s.call("POST", "/signup", "", fields{"phone": phoneC, "password": "secret-1"}).status
+				return
+			}
+			statuses <- s.call("POST", "/otp", "", fields{"phone": phoneC}).status
+		})
+	}
+	wg.Wait()
+	close(statuses)
+	for status := range statuses {
+		if status != 200 && status != 429 {
+			t.Errorf("status %d", status)
+		}
+	}
+	equal(t, "users", s.count(`SELECT count(*) FROM auth.users`), 1)
+	if n := len(p.texts[phoneC]); n < 1 || n > 2 { // a code of each kind at most
+		t.Errorf("%d messages", n)
+	}
+}
+
 // A code that did not leave brings the one before it back.
 func TestPhoneUndoKeepsOlderCode(t *testing.T) {
 	t.Parallel()

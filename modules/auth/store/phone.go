@@ -81,5 +81,5 @@ func UndoOneTime(ctx context.Context, q db.Queryer, u Unsent) error {
 // the one of the hash, did not leave: never confirmed and never signed in.
 func DeleteUnconfirmed(ctx context.Context, q db.Queryer, id, hash string) error {
 	return exec(ctx, q, "delete unconfirmed user", `DELETE FROM auth.users
-		WHERE id = $1 AND confirmation_token = $2 AND confirmed_at IS NULL AND last_sign_in_at IS NULL`, id, hash)
+		WHERE id = $1 AND confirmation_token = $2 AND coalesce(recovery_token, '') = '' AND confirmed_at IS NULL AND last_sign_in_at IS NULL`, id, hash)
 }
