@@ -3,10 +3,9 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,26 +27,19 @@ func (m *Module) callback(c echo.Context) error {
 	}
 	flow, err := m.claimFlow(c, values.Get("state"))
 	if err != nil { // nobody knows where it should have led
-		to, parseErr := url.Parse(m.siteURL(c.Request()))
-		if parseErr != nil {
-			return fmt.Errorf("auth: site URL: %w", parseErr)
-		}
-		m.addError(c, to, err)
-		return goTo(c, http.StatusSeeOther, to.String())
+		return goTo(c, http.StatusSeeOther, withQuery(m.siteURL(c.Request()), m.callbackError(c, err)))
 	}
-	to, err := url.Parse(m.target(c, flow))
+	address, err := m.arrive(c, flow, values)
 	if err != nil {
-		return fmt.Errorf("auth: callback: %w", err)
-	}
-	if err := m.arrive(c, flow, values, to); err != nil {
 		if dropErr := store.DeleteFlowState(c.Request().Context(), projectOf(c).DB.Auth, flow.ID); dropErr != nil {
 			m.deps.Log.ErrorContext(c.Request().Context(), "a failed sign-in stays in the database", "error", dropErr)
 		}
-		with := m.addError(c, to, err)
+		with := m.callbackError(c, err)
+		address = withQuery(withoutFragment(m.target(c, flow)), with)
 		with.Set("sb", "")
-		setFragment(to, with)
+		address += "#" + with.Encode()
 	}
-	return goTo(c, http.StatusFound, to.String())
+	return goTo(c, http.StatusFound, address)
 }
 
 // callbackValues are what the service sends: in the query, or in a form.
@@ -104,20 +96,25 @@ func (m *Module) target(c echo.Context, flow *store.FlowState) string {
 	return m.siteURL(c.Request())
 }
 
-// arrive finishes a sign-in and writes what the app gets to the address.
-func (m *Module) arrive(c echo.Context, flow *store.FlowState, values url.Values, to *url.URL) error {
+func withoutFragment(address string) string {
+	address, _, _ = strings.Cut(address, "#")
+	return address
+}
+
+// arrive finishes a sign-in and returns where the browser goes with what the app gets.
+func (m *Module) arrive(c echo.Context, flow *store.FlowState, values url.Values) (string, error) {
 	grant, err := m.grantOf(c, flow, values)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(grant.Identity.Emails) == 0 && !flow.EmailOptional {
-		return apierr.New(http.StatusInternalServerError, codeUnexpected, "Error getting user email from external provider")
+		return "", apierr.New(http.StatusInternalServerError, codeUnexpected, "Error getting user email from external provider")
 	}
 	ctx, r := c.Request().Context(), c.Request()
 	a := arrival{who: grant.Identity, emailOptional: flow.EmailOptional, redirectTo: flow.Referrer}
 	if flow.LinkingTargetID == "" && flow.InviteToken == "" {
-		if err := m.beforeAccount(r, a.who); err != nil {
-			return err
+		if err := m.beforeAccount(c, a.who); err != nil {
+			return "", err
 		}
 	}
 	var in *issued
@@ -136,20 +133,20 @@ func (m *Module) arrive(c echo.Context, flow *store.FlowState, values url.Values
 		return store.DeleteFlowState(ctx, tx, flow.ID)
 	})
 	if err != nil {
-		return databaseError("Database error saving new user", err)
+		return "", databaseError("Database error saving new user", err)
 	}
-	if err := m.afterAccount(r, got); err != nil || got.refused != nil {
-		return errors.Join(err, got.refused)
+	if err := m.afterAccount(c, got); err != nil {
+		return "", err
 	}
 	if in == nil {
-		q := to.Query()
-		q.Set("code", flow.AuthCode)
-		to.RawQuery = q.Encode()
-		return nil
+		return withCode(m.target(c, flow), flow.AuthCode), nil
 	}
 	m.answer(c, in) // for its headers
-	setFragment(to, m.tokensOf(in, grant))
-	return nil
+	tokens := url.Values{"provider_token": {grant.AccessToken}}
+	if grant.RefreshToken != "" {
+		tokens.Set("provider_refresh_token", grant.RefreshToken)
+	}
+	return m.withTokens(withoutFragment(m.target(c, flow)), in, tokens), nil
 }
 
 // admit finds the account of a sign-in: that of whoever links an identity, that of
@@ -230,74 +227,18 @@ func toldError(name, description string) error {
 	return badRequest("", description[:min(len(description), maxTold)]).WithField(fieldTold, name)
 }
 
-// deniedCodes are errors that OAuth calls access_denied, whatever their status.
-var deniedCodes = map[string]bool{codeSignupDisabled: true, codeUserBanned: true, codeProviderEmail: true}
-
-// statusNames are RFC 6749's names (section 4.1.2.1) for the statuses of errors.
-var statusNames = map[int]string{
-	http.StatusBadRequest: "invalid_request", http.StatusUnauthorized: "unauthorized_client", http.StatusForbidden: "access_denied",
-	http.StatusServiceUnavailable: "temporarily_unavailable",
-}
-
-// addError adds an error to an address's query and returns its parameters. What is
-// not for strangers is logged and told of without its text.
-func (m *Module) addError(c echo.Context, to *url.URL, err error) url.Values {
-	ctx := c.Request().Context()
-	public, ok := errors.AsType[*apierr.Error](err)
-	if !ok {
-		public = apierr.New(http.StatusInternalServerError, codeUnexpected, "Unexpected failure, please check server logs for more information")
+// callbackError is what the browser takes along of an error: the service's own, or ours.
+func (m *Module) callbackError(c echo.Context, err error) url.Values {
+	e, _ := errors.AsType[*apierr.Error](err)
+	if e != nil && e.Fields[fieldTold] != nil {
+		name, _ := e.Fields[fieldTold].(string)
+		return url.Values{"error": {name}, "error_description": {e.Message}}
 	}
-	if public.Status >= http.StatusInternalServerError {
-		m.deps.Log.ErrorContext(ctx, "a sign-in at a service failed", "error", err)
-	} else {
-		m.deps.Log.InfoContext(ctx, "a sign-in at a service was refused", "error", err)
-	}
-	with := url.Values{"error": {"server_error"}, "error_description": {public.Message}}
-	told, isTold := public.Fields[fieldTold].(string)
-	raised, isRaised := public.Fields[fieldRaised].(raised)
-	switch {
-	case isTold:
-		with.Set("error", told)
-	case deniedCodes[public.Code]:
-		with.Set("error", "access_denied")
-	case statusNames[public.Status] != "":
-		with.Set("error", statusNames[public.Status])
-	}
-	if isRaised { // the app's own function has something to say
-		with.Set("error_description", raised.Message)
-	}
-	if public.Code != "" {
-		with.Set("error_code", public.Code)
-	}
-	q := to.Query()
-	for name, values := range with {
-		q[name] = values
-	}
-	to.RawQuery = q.Encode()
-	return with
-}
-
-func setFragment(to *url.URL, with url.Values) {
-	to.RawFragment = with.Encode()
-	to.Fragment, _ = url.PathUnescape(to.RawFragment)
-}
-
-// tokensOf are a session's tokens, and the service's own, as the implicit flow
-// hands them to the app; sb tells the client that they are ours.
-func (m *Module) tokensOf(in *issued, g *provider.Grant) url.Values {
-	with := url.Values{
-		"access_token": {in.access}, "token_type": {"bearer"}, "refresh_token": {in.refresh}, "sb": {""}, "provider_token": {g.AccessToken},
-		"expires_in": {strconv.FormatInt(int64(in.expires.Sub(m.now()).Round(time.Second)/time.Second), 10)},
-		"expires_at": {strconv.FormatInt(in.expires.Unix(), 10)},
-	}
-	if g.RefreshToken != "" {
-		with.Set("provider_refresh_token", g.RefreshToken)
+	with := m.errorValues(c, err)
+	if e != nil {
+		if raised, ok := e.Fields[fieldRaised].(raised); ok { // the app's own function has something to say
+			with.Set("error_description", raised.Message)
+		}
 	}
 	return with
 }
-
-// beforeAccount asks the app's hook whether a new account may be made.
-func (m *Module) beforeAccount(*http.Request, provider.Identity) error { return nil }
-
-// afterAccount tells the app's hook of a new account.
-func (m *Module) afterAccount(*http.Request, account) error { return nil }

@@ -100,7 +100,7 @@ func (c Config) Validate() error {
 		c.MFA.Validate(),
 		c.SAML.Validate(),
 		c.Web3.Validate(),
-		c.External.Validate(),
+		c.External.Validate(c.Autoconfirm),
 		c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify),
 	)
 	for name, value := range map[string]string{

@@ -43,6 +43,7 @@ type ExternalConfig struct {
 	RedirectURL       string            `env:"GOTRUE_EXTERNAL_REDIRECTURL" doc:"Where every sign-in at a service ends, whatever the app asks for." group:"optional"`
 	IOSBundleID       string            `env:"GOTRUE_EXTERNAL_IOS_BUNDLE_ID" doc:"A further app for which Apple's ID tokens may be." group:"optional"`
 	AllowedIssuers    []string          `env:"GOTRUE_EXTERNAL_ALLOWED_ID_TOKEN_ISSUERS" doc:"Issuers other than the services' whose ID tokens are taken, for whatever app they name. Better is a custom provider, which checks the app." group:"optional"`
+	AllowUnverified   bool              `env:"GOTRUE_MAILER_ALLOW_UNVERIFIED_EMAIL_SIGN_INS" default:"false" doc:"Let people in from services that do not vouch for their address, before they have confirmed it." group:"optional"`
 	ManualLinking     bool              `env:"GOTRUE_SECURITY_MANUAL_LINKING_ENABLED" default:"false" doc:"Let users add identities at services to their account, and remove them." group:"optional"`
 	LinkingDomains    map[string]string `env:"GOTRUE_EXPERIMENTAL_PROVIDER_LINKING_DOMAINS" doc:"Services (provider=domain) whose users are apart from all others, but for those of services of the same domain: the same address elsewhere is another account." group:"optional"`
 	OwnLinkingDomains []string          `env:"GOTRUE_EXPERIMENTAL_PROVIDERS_WITH_OWN_LINKING_DOMAIN" doc:"Services whose users are apart from all others." group:"optional"`
@@ -51,9 +52,12 @@ type ExternalConfig struct {
 	CustomExternalURL string            `env:"GOTRUE_CUSTOM_OAUTH_EXTERNAL_URL" doc:"Address of this server as those services know it, to which /callback is added. Empty: the public URL with /auth/v1." group:"optional"`
 }
 
-// Validate names every fault of the settings.
-func (c ExternalConfig) Validate() error {
+// Validate names every fault of the settings; autoconfirm is how addresses are confirmed.
+func (c ExternalConfig) Validate(autoconfirm bool) error {
 	var errs []error
+	if autoconfirm && c.AllowUnverified {
+		errs = append(errs, errors.New("GOTRUE_MAILER_ALLOW_UNVERIFIED_EMAIL_SIGN_INS and GOTRUE_MAILER_AUTOCONFIRM must not both be true"))
+	}
 	for name, p := range c.services() {
 		prefix := "GOTRUE_EXTERNAL_" + strings.ToUpper(name) + "_"
 		if p.URL != "" && !isWebURL(p.URL) {

@@ -76,7 +76,7 @@ func (m *Module) grantIDToken(c echo.Context) error {
 	who.Settle()
 	a := arrival{who: who, emailOptional: from.emailOptional, redirectTo: m.redirectTo(r)}
 	if linker == "" {
-		if err := m.beforeAccount(r, who); err != nil {
+		if err := m.beforeAccount(c, who); err != nil {
 			return err
 		}
 	}
@@ -92,7 +92,7 @@ func (m *Module) grantIDToken(c echo.Context) error {
 	if err != nil {
 		return databaseError("Database error saving new user", err)
 	}
-	if err := errors.Join(m.afterAccount(r, got), got.refused); err != nil {
+	if err := m.afterAccount(c, got); err != nil {
 		return err
 	}
 	return m.respond(c, in)

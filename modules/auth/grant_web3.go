@@ -2,7 +2,6 @@ package auth
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -145,7 +144,11 @@ func (m *Module) enterWeb3(c echo.Context, chain *web3.Chain, message *web3.Mess
 	who.Claims.Custom = map[string]any{
 		"address": message.Address, "chain": chain.Name, "network": message.ChainID, "domain": message.Domain, "statement": statement,
 	}
+	if err := m.beforeAccount(c, who); err != nil {
+		return err
+	}
 	var in *issued
+	var got account
 	err := pgx.BeginFunc(r.Context(), projectOf(c).DB.Auth, func(tx pgx.Tx) error {
 		fresh, err := store.Use(r.Context(), tx, "web3 "+chain.Name+" "+text)
 		if err != nil {
@@ -154,24 +157,23 @@ func (m *Module) enterWeb3(c echo.Context, chain *web3.Chain, message *web3.Mess
 		if !fresh {
 			return oauthError(oauthInvalidGrant, "Signed "+chain.Title+" message was used before")
 		}
-		account, err := m.accountFor(r, tx, arrival{who: who, emailOptional: true})
-		if err != nil {
+		if got, err = m.accountFor(r, tx, arrival{who: who, emailOptional: true}); err != nil || got.refused != nil {
 			return err
 		}
-		if account.refused != nil {
-			return fmt.Errorf("auth: web3: %w", account.refused)
-		}
-		if err := m.audit(r.Context(), tx, account.user, actionLogin, map[string]any{
+		if err := m.audit(r.Context(), tx, got.user, actionLogin, map[string]any{
 			"provider": methodWeb3, "chain": chain.Name, "network": message.ChainID, "address": message.Address, "domain": message.Domain,
 			"uri": message.URI.String(),
 		}); err != nil {
 			return err
 		}
-		in, err = m.startSession(r.Context(), tx, account.user, entry{method: methodWeb3}, m.client(r))
+		in, err = m.startSession(r.Context(), tx, got.user, entry{method: methodWeb3}, m.client(r))
 		return err
 	})
 	if err != nil {
 		return databaseError("Database error saving new user", err)
+	}
+	if err := m.afterAccount(c, got); err != nil {
+		return err
 	}
 	return m.respond(c, in)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -32,12 +31,6 @@ func (m *Module) hookAbout(c echo.Context, name hook.Name) hook.Metadata {
 // transaction that makes them, wherever one is about to make themselves known:
 // only what administrators do goes without.
 func (m *Module) beforeUser(c echo.Context, n store.NewUser) error {
-	return m.askUser(c.Request(), projectOf(c).DB.Auth, n)
-}
-
-// askUser is beforeUser for where only a transaction knows that a user is to be
-// made: a hook over HTTP keeps it waiting, for at most its five seconds.
-func (m *Module) askUser(r *http.Request, q db.Queryer, n store.NewUser) error {
 	if !m.hooks.Enabled(hook.BeforeUserCreated) {
 		return nil
 	}
@@ -54,8 +47,7 @@ func (m *Module) askUser(r *http.Request, q db.Queryer, n store.NewUser) error {
 		ID: n.ID, Audience: n.Audience, Email: n.Email, Phone: n.Phone, AppMetadata: app, UserMetadata: own,
 		Identities: []store.Identity{}, CreatedAt: now, UpdatedAt: now, IsAnonymous: n.IsAnonymous,
 	}
-	about := hook.About(hook.BeforeUserCreated, m.client(r).ip)
-	return m.hooks.Call(r.Context(), q, hook.BeforeUserCreated, hook.UserInput{Metadata: about, User: user}, nil)
+	return m.callHook(c.Request().Context(), hook.BeforeUserCreated, hook.UserInput{Metadata: m.hookAbout(c, hook.BeforeUserCreated), User: user}, nil)
 }
 
 func orNone(members map[string]any) map[string]any {

@@ -104,7 +104,7 @@ func (m *Module) firstEmail(ctx context.Context, tx pgx.Tx, target *store.User, 
 		name := a.who.Provider
 		refused := unprocessable(codeEmailNotConfirmed,
 			fmt.Sprintf("Unverified email with %[1]s. A confirmation email has been sent to your %[1]s email", name))
-		return refused, m.askToConfirm(ctx, tx, user, a.redirectTo)
+		return refused, m.mailCode(ctx, tx, mail.Message{Kind: mail.Confirmation, User: user, RedirectTo: a.redirectTo}, pkce{})
 	case user.Email != "":
 		if err := store.ConfirmEmail(ctx, tx, user.ID); err != nil {
 			return nil, err

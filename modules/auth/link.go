@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/provider"
 	"github.com/madbase/madbase/modules/auth/store"
@@ -158,7 +160,7 @@ func (m *Module) accountFor(r *http.Request, tx pgx.Tx, a arrival) (account, err
 	case accountLinked:
 		err = m.addIdentity(ctx, tx, l)
 	case accountCreated:
-		l.userID, err = m.createAccount(r, tx, l)
+		l.userID, err = m.createAccount(ctx, tx, m.audience(r), l)
 	}
 	if err != nil {
 		return account{}, err
@@ -230,24 +232,57 @@ func identityTraits(i store.Identity) map[string]any {
 	return map[string]any{"identity_id": i.ID, "provider": i.Provider, "provider_id": i.ProviderID}
 }
 
-// createAccount adds a user with the identity.
-func (m *Module) createAccount(r *http.Request, tx pgx.Tx, l linking) (string, error) {
-	if m.cfg.DisableSignup {
-		return "", unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
-	}
-	ctx, id := r.Context(), uuid.NewString()
-	fresh := store.NewUser{
-		ID: id, Audience: m.audience(r), Role: m.cfg.JWTDefaultGroupName, Email: l.email,
+// newAccount is the user that an arrival would be.
+func (m *Module) newAccount(audience string, l linking) store.NewUser {
+	return store.NewUser{
+		ID: uuid.NewString(), Audience: audience, Role: m.cfg.JWTDefaultGroupName, Email: l.email,
 		AppMetadata: providers(l.who.Provider), UserMetadata: l.data, IsSSO: l.domain != defaultDomain,
 	}
-	if err := m.askUser(r, tx, fresh); err != nil {
-		return "", err
+}
+
+// createAccount adds a user with the identity.
+func (m *Module) createAccount(ctx context.Context, tx pgx.Tx, audience string, l linking) (string, error) {
+	if m.cfg.DisableSignup {
+		return "", signupDisabled()
 	}
-	err := m.saveUser(ctx, tx, fresh)
+	user := m.newAccount(audience, l)
+	err := m.saveUser(ctx, tx, user)
 	if err == nil {
-		err = store.InsertIdentity(ctx, tx, id, l.who.Provider, l.data)
+		err = store.InsertIdentity(ctx, tx, user.ID, l.who.Provider, l.data)
 	}
-	return id, err
+	return user.ID, err
+}
+
+func signupDisabled() error {
+	return unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
+}
+
+// beforeAccount asks the app's hook about a person, if they were to get an account.
+// Call it outside of transactions.
+func (m *Module) beforeAccount(c echo.Context, who provider.Identity) error {
+	if !m.hooks.Enabled(hook.BeforeUserCreated) {
+		return nil
+	}
+	r := c.Request()
+	l, err := m.findAccount(r.Context(), projectOf(c).DB.Auth, r, who)
+	switch {
+	case err != nil:
+		return err
+	case l.decision != accountCreated:
+		return nil
+	case m.cfg.DisableSignup:
+		return signupDisabled()
+	}
+	return m.beforeUser(c, m.newAccount(m.audience(r), l))
+}
+
+// afterAccount tells the app's hook of a new account, or returns why the person
+// may not come in yet. Call it after the commit.
+func (m *Module) afterAccount(c echo.Context, got account) error {
+	if got.refused != nil || got.decision != accountCreated {
+		return got.refused
+	}
+	return m.afterUser(c, got.user)
 }
 
 // confirmArrival ends an arrival at an account whose address nobody has confirmed:
@@ -279,10 +314,13 @@ func (m *Module) confirmArrival(ctx context.Context, tx pgx.Tx, a arrival, l lin
 	}
 	message := fmt.Sprintf("Unverified email with %[1]s. Verify the email with %[1]s in order to sign in", who.Provider)
 	if user.Email != "" {
-		if err := m.askToConfirm(ctx, tx, user, a.redirectTo); err != nil {
+		if err := m.mailCode(ctx, tx, mail.Message{Kind: mail.Confirmation, User: user, RedirectTo: a.redirectTo}, pkce{}); err != nil {
 			return account{}, err
 		}
 		message = fmt.Sprintf("Unverified email with %[1]s. A confirmation email has been sent to your %[1]s email", who.Provider)
+	}
+	if m.cfg.External.AllowUnverified {
+		return account{l.decision, user, nil}, nil
 	}
 	return account{l.decision, user, unprocessable(codeProviderEmail, message)}, nil
 }
@@ -312,14 +350,4 @@ func (m *Module) freeEmailOf(ctx context.Context, tx pgx.Tx, user *store.User, l
 		return store.SetEmail(ctx, tx, user.ID, l.email)
 	}
 	return err
-}
-
-// askToConfirm sends the user a mail with a link and a code to confirm their address.
-func (m *Module) askToConfirm(ctx context.Context, tx pgx.Tx, user *store.User, redirectTo string) error {
-	code := m.newMailCode(user.Email, pkce{})
-	err := m.sendMail(ctx, tx, mail.Message{Kind: mail.Confirmation, User: user, Token: code.code, TokenHash: code.hash, RedirectTo: redirectTo})
-	if err != nil {
-		return err
-	}
-	return store.PutOneTime(ctx, tx, store.NewOneTime{UserID: user.ID, Kind: store.ConfirmationToken, RelatesTo: user.Email, Hash: code.hash})
 }

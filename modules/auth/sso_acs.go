@@ -215,7 +215,10 @@ func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity
 	if !m.redirectAllowed(r, back.redirectTo) {
 		back.redirectTo = m.siteURL(r)
 	}
-	var refused error
+	if err := m.beforeAccount(c, who); err != nil {
+		return "", err
+	}
+	var got account
 	err = pgx.BeginFunc(r.Context(), q, func(tx pgx.Tx) error {
 		fresh, err := store.Use(r.Context(), tx, "saml "+back.provider.SAML.EntityID+" "+back.assertion.ID())
 		if err != nil {
@@ -224,17 +227,16 @@ func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity
 		if !fresh {
 			return badAssertion(errors.New("auth: sso: the assertion was used before"))
 		}
-		account, err := m.accountFor(r, tx, arrival{who: who, redirectTo: back.redirectTo})
-		if refused = account.refused; err != nil || refused != nil {
+		if got, err = m.accountFor(r, tx, arrival{who: who, redirectTo: back.redirectTo}); err != nil || got.refused != nil {
 			return err
 		}
-		address, err = m.leaveSSO(c, tx, back, account.user)
+		address, err = m.leaveSSO(c, tx, back, got.user)
 		return err
 	})
 	if err != nil {
 		return "", databaseError("Database error saving new user", err)
 	}
-	return address, refused
+	return address, m.afterAccount(c, got)
 }
 
 // leaveSSO is the address with what the app is to have: the code of its flow, or the tokens of a session.
