@@ -22,9 +22,10 @@ var factorMethods = map[string]string{
 	store.FactorTOTP: methodTOTP, store.FactorPhone: methodPhone, store.FactorWebAuthn: methodWebAuthn,
 }
 
-// asMember makes a route of one for users with a live session who are not anonymous.
+// asMember makes a route of one for users with a live session who are not
+// anonymous. Apps that users signed in to do not add ways of signing in.
 func (m *Module) asMember(h func(echo.Context, signedIn) error) echo.HandlerFunc {
-	return m.asUser(func(c echo.Context, who signedIn) error {
+	return m.asPerson(func(c echo.Context, who signedIn) error {
 		if who.user.IsAnonymous {
 			return forbidden(codeNoAuthorization, "Anonymous user not allowed to perform these actions")
 		}

@@ -12,7 +12,9 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/modules/auth/seal"
 	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/secret"
 )
 
 func mfaConfig() auth.Config {
@@ -370,4 +372,34 @@ func TestAdminFactors(t *testing.T) {
 	equal(t, "empty list", s.call("GET", path, s.service(), nil).text, "[]")
 	after := s.refresh(raised.str("refresh_token")).want(200, "")
 	equal(t, "aal", payload(t, after.str("access_token"))["aal"], "aal1")
+}
+
+// An app that a user signed in to does not add ways of signing in, nor remove any.
+func TestAppsManageNoFactors(t *testing.T) {
+	t.Parallel()
+	s := start(t, passkeyConfig())
+	app, raised := s.twoFactors("a@example.com")
+	token := raised.str("access_token")
+	s.f.Exec(t, `INSERT INTO auth.oauth_clients (id, registration_type, redirect_uris, grant_types, token_endpoint_auth_method)
+		VALUES ('00000000-0000-4000-8000-00000000000a', 'manual', 'https://b.example/cb', 'authorization_code', 'none')`)
+	s.f.Exec(t, `UPDATE auth.sessions SET oauth_client_id = '00000000-0000-4000-8000-00000000000a'`)
+	for _, route := range []string{
+		"POST /factors", "DELETE /factors/" + app.id, "POST /factors/" + app.id + "/challenge", "POST /factors/" + app.id + "/verify",
+		"POST /passkeys/registration/options", "POST /passkeys/registration/verify", "GET /passkeys", "PATCH /passkeys/x", "DELETE /passkeys/x",
+	} {
+		method, path, _ := strings.Cut(route, " ")
+		s.call(method, path, token, map[string]any{"factor_type": "totp"}).want(403, "bad_jwt")
+	}
+}
+
+// With encryption at rest no secret is in the database in the clear, and one of before still works.
+func TestTOTPSecretAtRest(t *testing.T) {
+	t.Parallel()
+	cfg := mfaConfig()
+	cfg.Seal = seal.Config{Encrypt: true, KeyID: "k1", Key: secret.String(strings.Repeat("A", 43)), DecryptionKeys: secret.String("k1:" + strings.Repeat("A", 43))}
+	s := start(t, cfg)
+	app, _ := s.twoFactors("a@example.com")
+	equal(t, "in the clear", s.count("SELECT count(*) FROM auth.mfa_factors WHERE secret LIKE '%' || $1 || '%'", app.secret), 0)
+	s.f.Exec(t, "UPDATE auth.mfa_factors SET secret = $1", app.secret)
+	s.verify(s.signin("a@example.com", "secret1").str("access_token"), app, app.code()).want(200, "")
 }

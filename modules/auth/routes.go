@@ -51,9 +51,9 @@ func (m *Module) Routes(g *echo.Group) {
 	g.POST("/passkeys/authentication/verify", m.passkeys(m.passkeyLogin))
 	g.POST("/passkeys/registration/options", m.passkeys(m.asMember(m.passkeyRegisterOptions)))
 	g.POST("/passkeys/registration/verify", m.passkeys(m.asMember(m.passkeyRegister)))
-	g.GET("/passkeys", m.passkeys(m.asUser(m.passkeyList)))
-	g.PATCH("/passkeys/:passkey_id", m.passkeys(m.asUser(m.passkeyRename)))
-	g.DELETE("/passkeys/:passkey_id", m.passkeys(m.asUser(m.passkeyDelete)))
+	g.GET("/passkeys", m.passkeys(m.asPerson(m.passkeyList)))
+	g.PATCH("/passkeys/:passkey_id", m.passkeys(m.asPerson(m.passkeyRename)))
+	g.DELETE("/passkeys/:passkey_id", m.passkeys(m.asPerson(m.passkeyDelete)))
 
 	g.GET("/user/sessions", m.asUser(m.sessionList))
 	g.DELETE("/user/sessions/:session_id", m.asUser(m.sessionEnd))
