@@ -438,3 +438,25 @@ func TestNotificationsAreNoCondition(t *testing.T) {
 	s.signin("ann@example.com", "second password").want(200, "")
 	equal(t, "mails", len(sink.All()), 0)
 }
+
+// The header is anybody's to send: a link begins with hosts that settings name only.
+func TestMailLinksBeginWithKnownHosts(t *testing.T) {
+	t.Parallel()
+	sink := mailtest.Start(t)
+	cfg := mailConfig(sink)
+	cfg.Mail.ExternalHosts = []string{"api.example.com", "localhost"}
+	s := start(t, cfg)
+	s.signup("ann@example.com", "a password")
+	for host, want := range map[string]string{
+		"api.example.com":        "https://api.example.com/auth/v1/verify?",
+		"localhost":              "https://localhost/auth/v1/verify?",
+		"evil.example":           "http://localhost:8000/auth/v1/verify?",
+		"api.example.com.evil.x": "http://localhost:8000/auth/v1/verify?",
+		"":                       "http://localhost:8000/auth/v1/verify?",
+	} {
+		s.call("POST", "/recover", "", map[string]any{"email": "ann@example.com"}, "X-Forwarded-Host", host).want(200, "")
+		if link := sink.Next().Link(); !strings.HasPrefix(link, want) {
+			t.Errorf("%q: %s", host, link)
+		}
+	}
+}
