@@ -51,7 +51,10 @@ func (m *Module) newMailer() (*mailer, error) {
 }
 
 // delivers reports whether mails go anywhere.
-func (ml *mailer) delivers() bool { return ml.smtp != nil || ml.inboxURL != "" }
+func (ml *mailer) delivers() bool { return ml.smtp != nil || ml.toInbox() }
+
+// toInbox reports whether they go to the dev inbox.
+func (ml *mailer) toInbox() bool { return ml.smtp == nil && ml.inboxURL != "" }
 
 // startMail begins to deliver, also what an earlier process has left.
 func (m *Module) startMail(ctx context.Context) {
@@ -67,7 +70,7 @@ func (m *Module) startMail(ctx context.Context) {
 		}
 	}
 	m.mailer.postman.Start(ctx)
-	if m.mailer.smtp == nil {
+	if m.mailer.toInbox() {
 		m.deps.Log.InfoContext(ctx, "mails land in the dev inbox, as GOTRUE_SMTP_HOST is not set", "open", m.mailer.inboxURL)
 	}
 }
@@ -202,7 +205,7 @@ func (m *Module) deliverMail(ctx context.Context, q mail.Queue, item *mail.Item,
 		return false, errors.Join(mail.ErrRefused, err)
 	}
 	host := q.(mailQueue).publicHost()
-	if m.mailer.smtp == nil {
+	if m.mailer.toInbox() {
 		return true, m.keepLetter(ctx, q, item.ID, letter)
 	}
 	if err := m.mailer.smtp.Send(ctx, host, item.ID, letter); err != nil {
