@@ -170,7 +170,11 @@ func (m *Module) applySSO(ctx context.Context, q db.Queryer, p *store.SSOProvide
 		other, err := store.SSOProviderByDomain(ctx, q, domain)
 		switch {
 		case err == nil && other.ID != p.ID:
-			return badRequest(codeSSODomainExists, fmt.Sprintf("SSO Domain '%s' is already assigned to an SSO identity provider (%s)", domain, other.ID))
+			message := "SSO Domain '%s' is already assigned to an SSO identity provider (%s)"
+			if !p.CreatedAt.IsZero() {
+				message = "SSO domain '%s' already assigned to another provider (%s)"
+			}
+			return badRequest(codeSSODomainExists, fmt.Sprintf(message, domain, other.ID))
 		case err != nil && !errors.Is(err, store.ErrNotFound):
 			return databaseError("Database error finding SSO Identity Provider", err)
 		}
