@@ -79,6 +79,9 @@ func (c WebAuthnConfig) Validate(needed bool) error {
 			errs = append(errs, fmt.Errorf("%s is needed for passkeys and WebAuthn factors", name))
 		}
 	}
+	if _, err := c.forPasskeys(); needed && len(errs) == 0 && err != nil {
+		errs = append(errs, fmt.Errorf("GOTRUE_WEBAUTHN_RP_ID or GOTRUE_WEBAUTHN_RP_ORIGINS: %w", err))
+	}
 	if c.ChallengeExpiry < 0 {
 		errs = append(errs, errors.New("GOTRUE_WEBAUTHN_CHALLENGE_EXPIRY_DURATION must not be negative"))
 	}

@@ -131,6 +131,32 @@ func TestOldTokensDoNotRise(t *testing.T) {
 	s.call("PUT", "/user", raised.str("access_token"), map[string]any{"password": "another1"}).want(200, "")
 }
 
+// Refreshes that race the raise do not come by it either.
+func TestRefreshDoesNotRaceTheRaise(t *testing.T) {
+	t.Parallel()
+	cfg := mfaConfig()
+	cfg.RateLimitTokenRefresh = 0
+	s := start(t, cfg)
+	old := s.signup("a@example.com", "secret1")
+	app := s.enroll(old.str("access_token"), "app")
+	id, code := s.challenge(old.str("access_token"), app.id), app.code()
+	var wait sync.WaitGroup
+	refreshed := [8]answer{}
+	for i := range refreshed {
+		wait.Go(func() { refreshed[i] = s.refresh(old.str("refresh_token")) })
+	}
+	raised := s.call("POST", "/factors/"+app.id+"/verify", old.str("access_token"), map[string]any{"challenge_id": id, "code": code}).want(200, "")
+	wait.Wait()
+	for _, a := range refreshed {
+		if a.status != 200 {
+			continue
+		}
+		equal(t, "aal", payload(t, a.str("access_token"))["aal"], "aal1")
+		s.refresh(a.str("refresh_token")).want(400, "refresh_token_not_found")
+	}
+	s.refresh(raised.str("refresh_token")).want(200, "")
+}
+
 func TestLowAAL(t *testing.T) {
 	t.Parallel()
 	s := start(t, mfaConfig())

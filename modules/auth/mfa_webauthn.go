@@ -88,6 +88,9 @@ func (m *Module) challengeWebAuthn(c echo.Context, who signedIn, factor *store.F
 	}
 	options, session := &webAuthnChallenge{}, &webauthn.SessionData{}
 	if factor.Verified() {
+		if len(user.credentials) == 0 { // a row that was written by hand
+			return unprocessable(codeMFAFailed, "The factor has no credential")
+		}
 		options.Type = ceremonyRequest
 		options.CredentialOptions, session, err = rp.BeginLogin(user)
 	} else {

@@ -286,4 +286,9 @@ func TestWebAuthnSettingsNameTheirFaults(t *testing.T) {
 			t.Errorf("%s is not named: %s", name, err)
 		}
 	}
+	cfg = passkeyConfig()
+	cfg.WebAuthn.RPID = "https://app.example.com"
+	if err := fmt.Sprint(cfg.Validate()); !strings.Contains(err, "GOTRUE_WEBAUTHN_RP_ID") {
+		t.Error(err)
+	}
 }
