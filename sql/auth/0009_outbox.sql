@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS madbase.auth_outbox (
 COMMENT ON COLUMN madbase.auth_outbox.due_at IS 'When it is tried next; NULL: it is in the dev inbox.';
 CREATE INDEX IF NOT EXISTS auth_outbox_due_at_idx ON madbase.auth_outbox (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS auth_outbox_inbox_idx ON madbase.auth_outbox (created_at) WHERE due_at IS NULL;
-ALTER TABLE madbase.auth_outbox OWNER TO supabase_auth_admin;
-ALTER TABLE madbase.auth_outbox ENABLE ROW LEVEL SECURITY;
+-- Auth's own role and nobody else; to own the table it would have to be able to
+-- make more in this schema.
 REVOKE ALL ON madbase.auth_outbox FROM PUBLIC;
 GRANT USAGE ON SCHEMA madbase TO supabase_auth_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON madbase.auth_outbox TO supabase_auth_admin;

@@ -42,6 +42,7 @@ const (
 	idle = 5 * time.Second
 	// patience is how long a mail is tried.
 	patience   = 24 * time.Hour
+	grace      = 3 * time.Second
 	firstPause = 2 * time.Second
 	longPause  = 30 * time.Minute
 )
@@ -104,9 +105,11 @@ func (p *Postman) Start(ctx context.Context) {
 	})
 }
 
-// Stop takes nothing new, waits for what is on its way as long as ctx allows, and
-// gives up the rest, which stays in its queue.
+// Stop takes nothing new, waits for what is on its way a few seconds, as long as
+// ctx allows, and gives up the rest, which stays in its queue.
 func (p *Postman) Stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
 	p.stop.Do(func() { close(p.quit) })
 	done := make(chan struct{})
 	go func() {
