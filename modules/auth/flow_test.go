@@ -205,6 +205,9 @@ func TestAnswersDoNotTellWhoIsThere(t *testing.T) {
 	equal(t, "names", slices.Sorted(maps.Keys(taken.body)), slices.Sorted(maps.Keys(fresh.body)))
 	equal(t, "identities", taken.at("identities"), []any{})
 	equal(t, "id", s.count(`SELECT count(*) FROM auth.users WHERE id = $1`, taken.at("id")), 0)
+	for _, email := range []string{"known@example.com", "fresh@example.com"} { // too soon for both
+		s.call("POST", "/signup", "", map[string]any{"email": email, "password": "another1"}).want(429, "over_email_send_rate_limit")
+	}
 	s.signin("known@example.com", "secret1").want(200, "")
 }
 

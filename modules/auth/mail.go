@@ -169,19 +169,14 @@ func (m *Module) takeMail(ctx context.Context) error {
 	if m.cfg.Mail.RateLimit == mail.NoMails {
 		return later(time.Hour, codeOverEmailRate, message)
 	}
-	if m.cfg.Autoconfirm || m.mailer.toInbox() || m.cfg.Mail.RateLimit == "" || m.deps.Limiter == nil {
+	if m.cfg.Autoconfirm || m.mailer.toInbox() || m.cfg.Mail.RateLimit == "" {
 		return nil
 	}
 	limit, err := ratelimit.Parse(m.cfg.Mail.RateLimit)
 	if err != nil {
 		return fmt.Errorf("auth: GOTRUE_RATE_LIMIT_EMAIL_SENT: %w", err)
 	}
-	decision, err := m.deps.Limiter.Allow(ctx, "auth/sent/email/"+project.From(ctx).Ref, limit)
-	if err != nil {
-		return fmt.Errorf("auth: rate limit: %w", err)
-	}
-	if !decision.Allowed {
-		return later(decision.RetryAfter, codeOverEmailRate, message)
-	}
-	return nil
+	return m.take(ctx, "sent/email/"+project.From(ctx).Ref, limit, func(after time.Duration) *apierr.Error {
+		return later(after, codeOverEmailRate, message)
+	})
 }

@@ -96,35 +96,17 @@ func (m *Module) bothConfirm(user *store.User) bool {
 // account or nothing to confirm: asked for again too soon, it is refused as it
 // would be if a mail had left.
 func (m *Module) mailNothing(ctx context.Context, kind mail.Kind, address string) error {
-	every := m.cfg.Mail.Frequency()
-	if m.deps.Limiter == nil || every <= 0 {
-		return nil
-	}
-	decision, err := m.deps.Limiter.Allow(ctx, "auth/unsent/"+string(kind)+"/"+address, ratelimit.Limit{Rate: 1, Period: every, Burst: 1})
-	if err != nil {
-		return err
-	}
-	if !decision.Allowed {
-		return tooSoon(decision.RetryAfter, codeOverEmailRate)
-	}
-	return nil
+	limit := ratelimit.Limit{Rate: 1, Period: m.cfg.Mail.Frequency()}
+	return m.take(ctx, "unsent/"+string(kind)+"/"+address, limit, func(after time.Duration) *apierr.Error {
+		return tooSoon(after, codeOverEmailRate)
+	})
 }
 
 // takeCode counts a code that is tried for an address or number, whoever tries
 // and whether there is such an account or not: six digits must not be guessed
 // from many addresses.
 func (m *Module) takeCode(ctx context.Context, addressee string) error {
-	if m.deps.Limiter == nil {
-		return nil
-	}
-	decision, err := m.deps.Limiter.Allow(ctx, "auth/code/"+addressee, ratelimit.Limit{Rate: m.cfg.Flow.RateLimitCode, Period: time.Hour})
-	if err != nil {
-		return err
-	}
-	if !decision.Allowed {
-		return tooMany(decision.RetryAfter)
-	}
-	return nil
+	return m.take(ctx, "code/"+addressee, ratelimit.Limit{Rate: m.cfg.Flow.RateLimitCode, Period: time.Hour}, tooMany)
 }
 
 // quiet is the time at which a route answers that must not tell whether an

@@ -75,18 +75,7 @@ func reloadFactor(ctx context.Context, q db.Queryer, userID, factorID string) (*
 // allowFactor counts a challenge or an answer of a factor, whichever addresses
 // they come from: codes have six digits, and addresses are cheap.
 func (m *Module) allowFactor(ctx context.Context, what, factorID string) error {
-	if m.deps.Limiter == nil {
-		return nil
-	}
-	limit := ratelimit.Limit{Rate: m.cfg.MFA.RateLimit, Period: time.Minute}
-	decision, err := m.deps.Limiter.Allow(ctx, "auth/"+what+"/factor/"+factorID, limit)
-	if err != nil {
-		return fmt.Errorf("auth: rate limit: %w", err)
-	}
-	if !decision.Allowed {
-		return tooMany(decision.RetryAfter)
-	}
-	return nil
+	return m.take(ctx, what+"/factor/"+factorID, ratelimit.Limit{Rate: m.cfg.MFA.RateLimit, Period: time.Minute}, tooMany)
 }
 
 // factorAddress is the client's address as challenges note it, which they must.

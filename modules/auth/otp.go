@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -142,12 +143,12 @@ func (m *Module) insertByLink(ctx context.Context, tx db.Queryer, req signupRequ
 }
 
 // mailMagicLink sends the mail that fits the user: a new one confirms the
-// address with it. One who was signed up with a password, by whomever, gets a
-// sign-in instead, which makes that password void (see confirmAddress).
+// address with it. One who was signed up in another way, by whomever, gets a
+// sign-in instead, which makes that way void (see confirmAddress).
 func (m *Module) mailMagicLink(ctx context.Context, tx db.Queryer, msg mail.Message, p pkce) error {
 	msg.Kind = mail.MagicLink
 	action, traits := actionRecovery, map[string]any(nil)
-	if msg.User.EmailConfirmedAt == nil && msg.User.PasswordHash == "" {
+	if msg.User.EmailConfirmedAt == nil && msg.User.PasswordHash == "" && !slices.ContainsFunc(msg.User.Identities, isForeign) {
 		msg.Kind, action, traits = mail.Confirmation, actionConfirmation, map[string]any{"provider": store.ProviderEmail}
 	}
 	if err := m.audit(ctx, tx, msg.User, action, traits); err != nil {

@@ -197,21 +197,13 @@ func (m *Module) takeText(ctx context.Context, phone string) error {
 	if m.cfg.SMS.RateSent == sms.NoMessages {
 		return later(time.Hour, codeOverSMSRate, message)
 	}
-	if m.deps.Limiter == nil {
-		return nil
-	}
 	limit, err := ratelimit.Parse(m.cfg.SMS.RateSent)
 	if err != nil {
 		return fmt.Errorf("auth: GOTRUE_RATE_LIMIT_SMS_SENT: %w", err)
 	}
-	decision, err := m.deps.Limiter.Allow(ctx, "auth/sent/sms/"+project.From(ctx).Ref, limit)
-	if err != nil {
-		return fmt.Errorf("auth: rate limit: %w", err)
-	}
-	if !decision.Allowed {
-		return later(decision.RetryAfter, codeOverSMSRate, message)
-	}
-	return nil
+	return m.take(ctx, "sent/sms/"+project.From(ctx).Ref, limit, func(after time.Duration) *apierr.Error {
+		return later(after, codeOverSMSRate, message)
+	})
 }
 
 // undoTime bounds the undoing of a code, for which nobody waits.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/ratelimit"
 )
@@ -19,16 +21,24 @@ const limitBurst = 30
 // allow counts the request against its caller's limit for the flow.
 func (m *Module) allow(r *http.Request, flow string, rate int, period time.Duration) error {
 	caller := m.limitedCaller(r)
-	if m.deps.Limiter == nil || caller == "" {
+	if caller == "" {
 		return nil
 	}
-	limit := ratelimit.Limit{Rate: rate, Period: period, Burst: limitBurst}
-	decision, err := m.deps.Limiter.Allow(r.Context(), "auth/"+flow+"/"+caller, limit)
+	return m.take(r.Context(), flow+"/"+caller, ratelimit.Limit{Rate: rate, Period: period, Burst: limitBurst}, tooMany)
+}
+
+// take counts a use of what key names against a limit; refused makes the error of
+// one that is too many. Without a limiter none is.
+func (m *Module) take(ctx context.Context, key string, limit ratelimit.Limit, refused func(after time.Duration) *apierr.Error) error {
+	if m.deps.Limiter == nil {
+		return nil
+	}
+	decision, err := m.deps.Limiter.Allow(ctx, "auth/"+key, limit)
 	if err != nil {
 		return fmt.Errorf("auth: rate limit: %w", err)
 	}
 	if !decision.Allowed {
-		return tooMany(decision.RetryAfter)
+		return refused(decision.RetryAfter)
 	}
 	return nil
 }

@@ -48,6 +48,9 @@ func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash strin
 		if err := m.audit(ctx, pool, user, actionRepeatedSignup, map[string]any{"provider": store.ProviderEmail}); err != nil {
 			return nil, fmt.Errorf("auth: sign up again: %w", err)
 		}
+		if err := m.mailNothing(ctx, mail.Confirmation, req.Email); err != nil {
+			return nil, err
+		}
 		return m.nobody(req)
 	}
 	made := user == nil
@@ -95,10 +98,12 @@ func (m *Module) insertOrKeep(ctx context.Context, tx db.Queryer, user *store.Us
 
 func isOwn(i store.Identity) bool { return i.Provider == store.ProviderEmail }
 
+func isForeign(i store.Identity) bool { return !isOwn(i) }
+
 // shownUnconfirmed is what a stranger may see of an unconfirmed user: the identity
 // that they signed up with, and nothing of one that an administrator invited.
 func shownUnconfirmed(user *store.User) *store.User {
-	user.Identities = slices.DeleteFunc(user.Identities, func(i store.Identity) bool { return !isOwn(i) })
+	user.Identities = slices.DeleteFunc(user.Identities, isForeign)
 	if user.InvitedAt != nil {
 		user.Identities, user.UserMetadata = []store.Identity{}, json.RawMessage("{}")
 	}
