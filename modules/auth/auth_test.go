@@ -50,6 +50,16 @@ func start(t *testing.T, cfg auth.Config, change ...func(*auth.Deps)) *server {
 	return &server{t, f, testkit.Serve(t, f.Project, "/auth/v1", m) + "/auth/v1"}
 }
 
+// again is the same project's module with other settings.
+func (s *server) again(cfg auth.Config) *server {
+	s.t.Helper()
+	m, err := auth.New(cfg, auth.Deps{Log: testkit.Log(), Version: "test", BcryptCost: bcrypt.MinCost})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &server{s.t, s.f, testkit.Serve(s.t, s.f.Project, "/auth/v1", m) + "/auth/v1"}
+}
+
 // answer is a response with its decoded body.
 type answer struct {
 	t      *testing.T

@@ -70,6 +70,7 @@ type Config struct {
 	Pwned    PwnedConfig
 	Seal     seal.Config
 	Compat   CompatConfig
+	Refresh  RefreshConfig
 
 	DBCleanup bool `env:"GOTRUE_DB_CLEANUP_ENABLED" default:"false" doc:"Delete what is old, a little each minute: revoked tokens, sessions long over, states and challenges, factors never verified, and anonymous users after 30 days." group:"optional"`
 
@@ -93,6 +94,7 @@ func (c Config) Validate() error {
 		c.Captcha.Validate(),
 		c.Seal.Validate(),
 		c.Compat.Validate(),
+		c.Refresh.Validate(),
 		c.SMS.Validate(),
 		c.Mail.Validate(),
 		c.Flow.Validate(),

@@ -42,7 +42,7 @@ func (m *Module) grantRefresh(c echo.Context) error {
 // the app that asks, and must be the session's; it is empty for the project's own
 // sessions. The usual case is one statement; everything else is reuse's to judge.
 func (m *Module) exchange(c echo.Context, presented, oauthClientID string) (*issued, error) {
-	if !token.IsRefresh(presented) {
+	if _, counted := token.ParseCounted(presented); !counted && !token.IsRefresh(presented) {
 		return nil, invalid("Refresh token is not valid")
 	}
 	who := m.client(c.Request())
@@ -64,7 +64,8 @@ func (m *Module) exchange(c echo.Context, presented, oauthClientID string) (*iss
 // rotate exchanges a refresh token: in one statement where no setting asks for
 // more and nothing stands against it, else in a transaction.
 func (m *Module) rotate(ctx context.Context, pool *pgxpool.Pool, r store.Refresh) (*issued, error) {
-	if m.cfg.Sessions.plain() && !m.hooks.Enabled(hook.CustomAccessToken) {
+	counted, isCounted := token.ParseCounted(r.Token)
+	if !isCounted && m.cfg.Sessions.plain() && m.cfg.Refresh.UpgradePercentage == 0 && !m.hooks.Enabled(hook.CustomAccessToken) {
 		user, session, err := store.Rotate(ctx, pool, r)
 		if err == nil {
 			in := &issued{user: user, session: session, refresh: r.Next, ip: r.IP, reuse: "false"}
@@ -77,7 +78,12 @@ func (m *Module) rotate(ctx context.Context, pool *pgxpool.Pool, r store.Refresh
 	var in *issued
 	var refusal error // what the transaction still has to commit
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		if in, refusal, err = m.reuse(ctx, tx, r); err != nil || refusal != nil {
+		if isCounted {
+			in, refusal, err = m.rotateCounted(ctx, tx, counted, r)
+		} else {
+			in, refusal, err = m.reuse(ctx, tx, r)
+		}
+		if err != nil || refusal != nil {
 			return err
 		}
 		return m.mint(ctx, tx, in, methodRefresh)
@@ -112,9 +118,22 @@ func (m *Module) reuse(ctx context.Context, tx pgx.Tx, r store.Refresh) (in *iss
 		return nil, refusal, err
 	}
 	in = &issued{user: p.User, session: p.Session, refresh: p.Active, ip: r.IP}
+	recent := !m.now().After(p.RevokedAt.Add(time.Duration(m.cfg.RefreshReuseInterval) * time.Second))
 	switch {
+	case p.Key != "" && p.Revoked && p.Active == "" && recent: // the session went on to counted tokens a moment ago
+		err = m.counted(in, p.Key, p.Counter)
+	case p.Key != "" && p.Revoked && p.Active == "":
+		return m.refuseReuse(ctx, tx, p)
+	case !p.Revoked && m.cfg.Refresh.upgrades(p.Session.ID):
+		in.reuse = "false"
+		if p.Key, err = m.newKey(p.Session.ID); err == nil {
+			err = m.counted(in, p.Key, 0)
+		}
+		if err == nil {
+			err = store.SetCounter(ctx, tx, p.Session.ID, p.Key, 0)
+		}
 	case p.Revoked && p.Active != "" && p.ActiveParent == r.Token:
-	case p.Revoked && (p.Active == "" || m.now().After(p.RevokedAt.Add(time.Duration(m.cfg.RefreshReuseInterval)*time.Second))):
+	case p.Revoked && (p.Active == "" || !recent):
 		refusal = badRequest(codeRefreshUsed, "Invalid Refresh Token: Already Used")
 		if m.cfg.RefreshRotation {
 			m.deps.Log.WarnContext(ctx, "refresh token was used again; its session's tokens are revoked", "session_id", p.Session.ID, "user_id", p.User.ID)
@@ -130,7 +149,10 @@ func (m *Module) reuse(ctx context.Context, tx pgx.Tx, r store.Refresh) (in *iss
 			return nil, nil, err
 		}
 	}
-	if err := m.audit(ctx, tx, p.User, actionTokenRefreshed, nil); err != nil {
+	if err == nil {
+		err = m.audit(ctx, tx, p.User, actionTokenRefreshed, nil)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	return in, nil, store.TouchSession(ctx, tx, p.Session.ID, r.UserAgent, r.IP)

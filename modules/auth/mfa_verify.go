@@ -197,6 +197,9 @@ func (m *Module) raise(ctx context.Context, q db.Queryer, try *attempt, take pro
 	if in.user, err = store.UserByID(ctx, q, user.ID); err != nil {
 		return nil, fmt.Errorf("auth: verify factor: %w", err)
 	}
+	if err := m.recount(ctx, q, in); err != nil {
+		return nil, err
+	}
 	return in, m.mint(ctx, q, in, factorMethods[factor.Type])
 }
 

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/auth/password"
@@ -82,23 +84,39 @@ type issued struct {
 	ip string
 	// reuse says of a refresh whether an exchanged token was taken again, as GoTrue's header does; empty for no word on it.
 	reuse string
+	// cause is why it was, and counter the place of a counted token in its line.
+	cause   string
+	counter *int64
 }
 
 // startSession signs the user in: the only place that makes sessions. Call it in
 // a transaction; who is the request's client. The user's factors and identities
 // must be loaded, as store's functions do.
 func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.User, e entry, who client) (*issued, error) {
-	refresh := token.NewRefresh()
+	if e.sessionID == "" {
+		e.sessionID = uuid.NewString()
+	}
+	refresh, key, err := token.NewRefresh(), "", error(nil)
+	if m.cfg.Refresh.Version == countedVersion {
+		if key, err = m.newKey(e.sessionID); err != nil {
+			return nil, err
+		}
+	}
 	methods := []token.Method{{Method: e.method}}
 	session, err := store.InsertSession(ctx, q, store.NewSession{
 		ID: e.sessionID, UserID: user.ID, Method: e.method, AAL: token.Level(methods), FactorID: e.factorID, NotAfter: e.notAfter, Tag: e.tag,
-		OAuthClientID: e.oauthClientID, Scopes: e.scopes, RefreshToken: refresh, UserAgent: who.userAgent, IP: who.ip,
+		OAuthClientID: e.oauthClientID, Scopes: e.scopes, RefreshToken: refresh, Key: key, UserAgent: who.userAgent, IP: who.ip,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("auth: start session: %w", err)
 	}
 	user.LastSignInAt = &session.CreatedAt
 	in := &issued{user: user, session: session, refresh: refresh, ip: who.ip}
+	if key != "" {
+		if err := m.counted(in, key, 0); err != nil {
+			return nil, err
+		}
+	}
 	return in, m.mint(ctx, q, in, e.method)
 }
 
@@ -147,7 +165,14 @@ func (m *Module) answer(c echo.Context, in *issued) sessionBody {
 	h := c.Response().Header()
 	h.Set("Sb-Auth-User-Id", in.user.ID)
 	h.Set("Sb-Auth-Session-Id", in.session.ID)
-	h.Set("Sb-Auth-Refresh-Token-Prefix", in.refresh[:5])
+	if in.counter != nil {
+		h.Set("Sb-Auth-Refresh-Token-Counter", strconv.FormatInt(*in.counter, 10))
+	} else {
+		h.Set("Sb-Auth-Refresh-Token-Prefix", in.refresh[:5])
+	}
+	if in.cause != "" {
+		h.Set("Sb-Auth-Refresh-Token-Reuse-Cause", in.cause)
+	}
 	if in.reuse != "" {
 		h.Set("Sb-Auth-Refresh-Token-Reuse", in.reuse)
 	}

@@ -102,6 +102,9 @@ type Presented struct {
 	// Active is the session's newest token that is not revoked, empty when there is
 	// none; ActiveParent is the one that it was given for.
 	Active, ActiveParent string
+	// Key and Counter are those of the session's counted tokens; a session without has no Key.
+	Key     string
+	Counter int64
 }
 
 // InspectRefresh locks the session of a refresh token until the transaction ends
@@ -115,14 +118,15 @@ func InspectRefresh(ctx context.Context, q db.Queryer, refreshToken string) (*Pr
 	}
 	p := &Presented{Session: &Session{}}
 	rows, err := q.Query(ctx, `SELECT `+userColumns+`, `+identityColumns+`, `+sessionColumns+`, `+methodsColumn+`,
-			t.revoked IS TRUE, coalesce(t.updated_at, to_timestamp(0)), coalesce(active.token, ''), coalesce(active.parent, '')
+			t.revoked IS TRUE, coalesce(t.updated_at, to_timestamp(0)), coalesce(active.token, ''), coalesce(active.parent, ''),
+			coalesce(s.refresh_token_hmac_key, ''), coalesce(s.refresh_token_counter, 0)
 		FROM auth.refresh_tokens t JOIN auth.users u ON u.id = t.user_id::uuid LEFT JOIN auth.identities i ON i.user_id = u.id
 			LEFT JOIN auth.sessions s ON s.id = t.session_id
 			LEFT JOIN LATERAL (SELECT a.token, a.parent FROM auth.refresh_tokens a WHERE a.session_id = s.id AND a.revoked IS NOT TRUE
 				ORDER BY a.id DESC LIMIT 1) active ON true
 		WHERE t.token = $1 ORDER BY i.created_at, i.id`, refreshToken)
 	if err == nil {
-		extra := append(p.Session.into(), &p.Session.methods, &p.Revoked, &p.RevokedAt, &p.Active, &p.ActiveParent)
+		extra := append(p.Session.into(), &p.Session.methods, &p.Revoked, &p.RevokedAt, &p.Active, &p.ActiveParent, &p.Key, &p.Counter)
 		p.User, err = scanUser(rows, extra...)
 	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, pgx.ErrNoRows) {

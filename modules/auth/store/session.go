@@ -51,6 +51,8 @@ type NewSession struct {
 	UserID, Method, AAL, RefreshToken    string
 	FactorID, Tag, OAuthClientID, Scopes string
 	NotAfter                             *time.Time
+	// Key is that of the session's counted refresh tokens, for which RefreshToken is empty.
+	Key string
 	// UserAgent and IP say who signed in.
 	UserAgent, IP string
 }
@@ -65,18 +67,19 @@ func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (*Session, e
 		s.ID = uuid.NewString()
 	}
 	err := q.QueryRow(ctx, `WITH s AS (
-			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, factor_id, not_after, tag, oauth_client_id, scopes)
+			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, factor_id, not_after, tag, oauth_client_id, scopes,
+				refresh_token_hmac_key, refresh_token_counter)
 			VALUES ($1, $2, now(), now(), $8, nullif($3, ''), nullif($4, '')::inet, nullif($9, '')::uuid, $10, nullif($11, ''), nullif($12, '')::uuid,
-				nullif($13, '')) RETURNING id, user_id
+				nullif($13, ''), nullif($14, ''), CASE WHEN $14 <> '' THEN 0 END) RETURNING id, user_id
 		), t AS (
 			INSERT INTO auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, session_id)
-			SELECT $5::uuid, $6, s.user_id::text, false, now(), now(), s.id FROM s
+			SELECT $5::uuid, $6, s.user_id::text, false, now(), now(), s.id FROM s WHERE $14 = ''
 		), m AS (
 			INSERT INTO auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
 			SELECT gen_random_uuid(), s.id, now(), now(), $7 FROM s
 		)
 		UPDATE auth.users u SET last_sign_in_at = now(), updated_at = now() FROM s WHERE u.id = s.user_id RETURNING now()`,
-		s.ID, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method, n.AAL, n.FactorID, n.NotAfter, n.Tag, n.OAuthClientID, n.Scopes).Scan(&s.CreatedAt)
+		s.ID, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method, n.AAL, n.FactorID, n.NotAfter, n.Tag, n.OAuthClientID, n.Scopes, n.Key).Scan(&s.CreatedAt)
 	if err != nil {
 		return nil, fmt.Errorf("store: insert session: %w", err)
 	}
