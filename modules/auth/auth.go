@@ -105,6 +105,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
+	deps.SMS.Timeout = cfg.External.Timeout
 	texts, err := sms.New(cfg.SMS, deps.SMS)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)

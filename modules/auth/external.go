@@ -39,7 +39,7 @@ type ExternalConfig struct {
 	X                 provider.Config `prefix:"GOTRUE_EXTERNAL_X_"`
 	Zoom              provider.Config `prefix:"GOTRUE_EXTERNAL_ZOOM_"`
 
-	Timeout           time.Duration     `env:"GOTRUE_INTERNAL_HTTP_TIMEOUT" default:"10s" doc:"Longest time that a request to a sign-in service may take." group:"optional"`
+	Timeout           time.Duration     `env:"GOTRUE_INTERNAL_HTTP_TIMEOUT" default:"10s" doc:"Longest time that a request to a sign-in service or to a provider of text messages may take." group:"optional"`
 	RedirectURL       string            `env:"GOTRUE_EXTERNAL_REDIRECTURL" doc:"Where every sign-in at a service ends, whatever the app asks for." group:"optional"`
 	IOSBundleID       string            `env:"GOTRUE_EXTERNAL_IOS_BUNDLE_ID" doc:"A further app for which Apple's ID tokens may be." group:"optional"`
 	AllowedIssuers    []string          `env:"GOTRUE_EXTERNAL_ALLOWED_ID_TOKEN_ISSUERS" doc:"Issuers other than the services' whose ID tokens are taken, for whatever app they name. Better is a custom provider, which checks the app." group:"optional"`

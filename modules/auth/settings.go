@@ -20,6 +20,6 @@ func (m *Module) settings(c echo.Context) error {
 		"external": external, "disable_signup": m.cfg.DisableSignup, "mailer_autoconfirm": m.cfg.Autoconfirm, "phone_autoconfirm": m.cfg.SMS.Autoconfirm,
 		"sms_provider": m.cfg.SMS.Provider, "saml_enabled": m.cfg.SAML.Enabled,
 		"saml_private_key_next_configured": m.sso.next != nil || !m.cfg.SAML.Enabled, // GoTrue says so where SAML is off
-		"passkeys_enabled": m.cfg.WebAuthn.PasskeysEnabled,
+		"passkeys_enabled":                 m.cfg.WebAuthn.PasskeysEnabled,
 	})
 }

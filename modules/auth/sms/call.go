@@ -71,13 +71,17 @@ func newAccount(name, base string, at Endpoint, hidden ...string) account {
 	if at.BaseURL != "" {
 		base = at.BaseURL
 	}
+	timeout := at.Timeout
+	if timeout <= 0 {
+		timeout = callTimeout
+	}
 	transport := at.Transport
 	if transport == nil {
 		transport = &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: callTimeout,
+			ResponseHeaderTimeout: timeout,
 			IdleConnTimeout:       time.Minute,
 			MaxConnsPerHost:       32,
 			ForceAttemptHTTP2:     true,
@@ -86,7 +90,7 @@ func newAccount(name, base string, at Endpoint, hidden ...string) account {
 	return account{
 		name: name, base: base, hidden: hidden, authorize: func(*http.Request) {},
 		client: &http.Client{
-			Transport: transport, Timeout: callTimeout,
+			Transport: transport, Timeout: timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}

@@ -68,6 +68,8 @@ type Endpoint struct {
 	BaseURL string
 	// Transport carries the requests; nil is one of the sender's own.
 	Transport http.RoundTripper
+	// Timeout is the longest that a call may take; 0 is ten seconds, GoTrue's.
+	Timeout time.Duration
 }
 
 // New returns a Sender; it fails on settings that Config.Validate refuses.

@@ -207,6 +207,21 @@ func TestBrokenAnswers(t *testing.T) {
 	}
 }
 
+// A provider that does not answer holds nobody for longer than the setting says.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
+	t.Cleanup(slow.Close)
+	t.Cleanup(func() { close(hold) })
+	s := sender(t, config("vonage"), sms.Endpoint{BaseURL: slow.URL, Timeout: 50 * time.Millisecond})
+	begun := time.Now()
+	_, err := s.Send(t.Context(), message(s, sms.ChannelSMS))
+	if _, ok := errors.AsType[*sms.Error](err); !ok || time.Since(begun) > 5*time.Second {
+		t.Errorf("%v after %s", err, time.Since(begun))
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
