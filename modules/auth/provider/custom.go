@@ -87,7 +87,7 @@ func (p *custom) Finish(ctx context.Context, cb Callback) (*Grant, error) {
 	}
 	var who Identity
 	if text, _ := token.Extra("id_token").(string); text != "" && p.Issuer != "" {
-		who, err = p.fromIDToken(ctx, text)
+		who, err = p.fromIDToken(ctx, text, token)
 	} else {
 		who, err = p.fromUserinfo(ctx, token)
 	}
@@ -97,7 +97,7 @@ func (p *custom) Finish(ctx context.Context, cb Callback) (*Grant, error) {
 	return finished(p.Name, who, token)
 }
 
-func (p *custom) fromIDToken(ctx context.Context, text string) (Identity, error) {
+func (p *custom) fromIDToken(ctx context.Context, text string, access *oauth2.Token) (Identity, error) {
 	token, err := p.services.Verify(ctx, p.Issuer, p.DiscoveryURL, text, "")
 	if err != nil {
 		return Identity{}, err
@@ -114,32 +114,63 @@ func (p *custom) fromIDToken(ctx context.Context, text string) (Identity, error)
 		return Identity{}, err
 	}
 	who := token.Identity
+	if len(who.Emails) == 0 && p.userinfo != "" {
+		if who, err = p.complete(ctx, who, raw, access); err != nil {
+			return Identity{}, err
+		}
+	}
 	who.Claims, err = p.shape(who.Claims, raw)
 	return who, err
+}
+
+// complete adds to what an ID token says what the service tells besides: many put
+// no address into a token that comes with an access token (OpenID Connect Core,
+// section 5.4). It must be about the same person (section 5.3.2).
+func (p *custom) complete(ctx context.Context, who Identity, raw map[string]any, access *oauth2.Token) (Identity, error) {
+	c, more, err := p.ask(ctx, access)
+	if err != nil {
+		return who, err
+	}
+	if c.Subject != who.Claims.Subject {
+		return who, fmt.Errorf("%w: the service tells of another person", ErrIDToken)
+	}
+	c.Issuer, c.Audience, c.IssuedAt, c.Expires = who.Claims.Issuer, who.Claims.Audience, who.Claims.IssuedAt, who.Claims.Expires
+	for name, value := range more {
+		if _, found := raw[name]; !found {
+			raw[name] = value
+		}
+	}
+	return Identity{Emails: one(c.Email, bool(c.EmailVerified)), Claims: c}, nil
 }
 
 func (p *custom) fromUserinfo(ctx context.Context, token *oauth2.Token) (Identity, error) {
 	if p.userinfo == "" {
 		return Identity{}, errors.New("no ID token or userinfo endpoint available")
 	}
-	var body json.RawMessage
-	if err := getJSON(ctx, p.services.client, p.userinfo, &body, "Authorization", token.Type()+" "+token.AccessToken); err != nil {
-		return Identity{}, err
-	}
-	raw, err := members(body)
+	c, raw, err := p.ask(ctx, token)
 	if err != nil {
 		return Identity{}, err
 	}
-	var c Claims
-	var wrongType *json.UnmarshalTypeError
-	if err := json.Unmarshal(body, &c); err != nil && !errors.As(err, &wrongType) {
-		return Identity{}, fmt.Errorf("userinfo: %w", err)
-	}
-	c, err = p.shape(c, raw)
-	if err != nil {
+	if c, err = p.shape(c, raw); err != nil {
 		return Identity{}, err
 	}
 	return Identity{Emails: one(c.Email, bool(c.EmailVerified)), Claims: c}, nil
+}
+
+// ask gets the person's claims, as far as they are known here and as they came.
+func (p *custom) ask(ctx context.Context, token *oauth2.Token) (c Claims, raw map[string]any, err error) {
+	var body json.RawMessage
+	if err := getJSON(ctx, p.services.client, p.userinfo, &body, "Authorization", token.Type()+" "+token.AccessToken); err != nil {
+		return c, nil, err
+	}
+	if raw, err = members(body); err != nil {
+		return c, nil, err
+	}
+	var wrongType *json.UnmarshalTypeError
+	if err := json.Unmarshal(body, &c); err != nil && !errors.As(err, &wrongType) {
+		return c, nil, fmt.Errorf("userinfo: %w", err)
+	}
+	return c, raw, nil
 }
 
 // members are the claims as they came, numbers to the last digit.

@@ -9,7 +9,9 @@ import (
 	"github.com/madbase/madbase/platform/secret"
 )
 
-func key(b byte) string { return base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat(string(b), 32))) }
+func key(b byte) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat(string(b), 32)))
+}
 
 func TestSealAndOpen(t *testing.T) {
 	t.Parallel()
