@@ -318,3 +318,31 @@ func TestSSORateLimits(t *testing.T) {
 		}
 	}
 }
+
+// A mail server's silence is no matter: the provider vouches for the address.
+func TestSSOWithoutAutoconfirm(t *testing.T) {
+	t.Parallel()
+	cfg := ssoConfig()
+	cfg.Autoconfirm = false
+	s := start(t, cfg)
+	c := addCompany(s, "acme.example", nil)
+	req := c.begin(nil)
+	c.assert(req, person("ann-1", "ann@acme.example"), nil)
+	tokens := c.answer(req, nil).signedIn("https://app.example.org/in")
+	equal(t, "confirmed", s.count("SELECT count(*) FROM auth.users WHERE email_confirmed_at IS NOT NULL"), 1)
+	id := s.call("GET", "/user", tokens.Get("access_token"), nil).str("id")
+	s.call("PUT", "/admin/users/"+id, s.service(), map[string]any{"ban_duration": "1h"}).want(200, "")
+	req = c.begin(nil)
+	c.assert(req, person("ann-1", "ann@acme.example"), nil)
+	a := c.answer(req, nil)
+	a.turnedAway("user_banned")
+	_, query, _ := a.location()
+	equal(t, "error", query.Get("error"), "access_denied")
+	cfg.DisableSignup = true
+	closed := start(t, cfg)
+	c = addCompany(closed, "acme.example", nil)
+	req = c.begin(nil)
+	c.assert(req, person("ann-1", "ann@acme.example"), nil)
+	c.answer(req, nil).turnedAway("signup_disabled")
+	equal(t, "users", closed.count("SELECT count(*) FROM auth.users"), 0)
+}
