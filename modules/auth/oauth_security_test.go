@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/madbase/madbase/modules/auth/store"
 )
 
 func TestOAuthPKCEIsNoOptionToTheClient(t *testing.T) {
@@ -299,4 +301,20 @@ func TestOAuthHostileParameters(t *testing.T) {
 	if q := located(t, client.authorize("state", state, "scope", "x").header.Get("Location"), callback); q.Get("state") != state {
 		t.Errorf("state came back as %q", q.Get("state"))
 	}
+}
+
+func TestOAuthRequestsAreCleanedUp(t *testing.T) {
+	s := start(t, oauthConfig())
+	user := s.signup("ann@example.com", "secret-1").str("access_token")
+	client := s.register(nil)
+	tokens := client.redeem(client.code(user)).want(200, "")
+	client.request()
+	s.f.Exec(t, `UPDATE auth.oauth_authorizations SET created_at = created_at - interval '2 days', expires_at = expires_at - interval '2 days'`)
+	fresh := client.request()
+	if _, err := store.CleanUp(t.Context(), s.f.DB.Auth, store.Cleanup{}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "left", s.count(`SELECT count(*) FROM auth.oauth_authorizations`), 1)
+	s.call("GET", fresh, user, nil).want(200, "")
+	s.call("GET", "/oauth/userinfo", tokens.str("access_token"), nil).want(200, "")
 }

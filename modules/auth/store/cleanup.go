@@ -26,6 +26,8 @@ var stale = []string{
 	`DELETE FROM auth.flow_state WHERE id IN (SELECT id FROM auth.flow_state WHERE created_at < now() - interval '24 hours' LIMIT 100 FOR UPDATE SKIP LOCKED)`,
 	`DELETE FROM auth.oauth_client_states WHERE id IN (SELECT id FROM auth.oauth_client_states
 		WHERE created_at < now() - interval '24 hours' LIMIT 100 FOR UPDATE SKIP LOCKED)`,
+	`DELETE FROM auth.oauth_authorizations WHERE id IN (SELECT id FROM auth.oauth_authorizations
+		WHERE expires_at < now() - interval '24 hours' LIMIT 100 FOR UPDATE SKIP LOCKED)`,
 	`DELETE FROM auth.mfa_challenges WHERE id IN (SELECT id FROM auth.mfa_challenges
 		WHERE created_at < now() - interval '24 hours' LIMIT 100 FOR UPDATE SKIP LOCKED)`,
 	`DELETE FROM auth.mfa_factors WHERE id IN (SELECT id FROM auth.mfa_factors
