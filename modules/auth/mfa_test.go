@@ -418,6 +418,33 @@ func TestAppsManageNoFactors(t *testing.T) {
 	}
 }
 
+func TestTOTPFactorWithoutSecret(t *testing.T) {
+	t.Parallel()
+	s := start(t, mfaConfig())
+	app, _ := s.twoFactors("a@example.com")
+	s.f.Exec(t, "UPDATE auth.mfa_factors SET secret = ''")
+	app.secret = ""
+	s.verify(s.signin("a@example.com", "secret1").str("access_token"), app, app.code()).want(422, "mfa_verification_failed")
+}
+
+// Counted refresh tokens of before the raise are dead as well.
+func TestOldCountedTokensDoNotRise(t *testing.T) {
+	t.Parallel()
+	cfg := mfaConfig()
+	cfg.Refresh.Version = 2
+	s := start(t, cfg)
+	old := s.signup("a@example.com", "secret1")
+	app := s.enroll(old.str("access_token"), "app")
+	raised := s.verify(old.str("access_token"), app, app.code()).want(200, "")
+	if len(raised.str("refresh_token")) < 40 {
+		t.Errorf("not counted: %q", raised.str("refresh_token"))
+	}
+	next := s.refresh(raised.str("refresh_token")).want(200, "")
+	equal(t, "aal", payload(t, next.str("access_token"))["aal"], "aal2")
+	s.refresh(old.str("refresh_token")).want(400, "refresh_token_not_found")
+	s.refresh(next.str("refresh_token")).want(200, "")
+}
+
 // With encryption at rest no secret is in the database in the clear, and one of before still works.
 func TestTOTPSecretAtRest(t *testing.T) {
 	t.Parallel()

@@ -34,6 +34,8 @@ type attempt struct {
 	address string
 	// challenge is the one that is answered, once it is found.
 	challenge *store.Challenge
+	// proven is the factor whose key answered, where that is another one than was asked.
+	proven string
 }
 
 // proof is an answer to a challenge that was found right. What makes it count, and
@@ -184,9 +186,9 @@ func (m *Module) raise(ctx context.Context, q db.Queryer, try *attempt, take pro
 	if err != nil {
 		return nil, err
 	}
-	in := &issued{refresh: token.NewRefresh()}
+	in := &issued{refresh: token.NewRefresh(), ip: try.address}
 	in.session, err = store.RaiseSession(ctx, q, store.Raise{
-		SessionID: session.ID, UserID: user.ID, Method: factorMethods[factor.Type], FactorID: factor.ID, RefreshToken: in.refresh,
+		SessionID: session.ID, UserID: user.ID, Method: factorMethods[factor.Type], FactorID: cmp.Or(try.proven, factor.ID), RefreshToken: in.refresh,
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, forbidden(codeSessionNotFound, "Session from session_id claim in JWT does not exist")

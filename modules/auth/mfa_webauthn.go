@@ -142,7 +142,7 @@ func (m *Module) proveWebAuthn(ctx context.Context, q db.Queryer, try *attempt) 
 			if use.Create {
 				return nil, unprocessable(codeCredentialExists, "This credential is already registered")
 			}
-			use.FactorID = known.factorID
+			use.FactorID, try.proven = known.factorID, known.factorID
 		}
 	}
 	if use.Credential, err = json.Marshal(credential); err != nil {

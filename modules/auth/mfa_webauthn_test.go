@@ -84,6 +84,7 @@ func TestWebAuthnFactorsOfOneUser(t *testing.T) {
 	begun = s.factorChallenge(low, firstID)
 	s.factorVerify(low, firstID, begun, "request", second.get(begun.at("webauthn", "credential_options"))).want(200, "")
 	equal(t, "count", s.count("SELECT (web_authn_credential->'authenticator'->>'signCount')::int FROM auth.mfa_factors WHERE id = $1", id), 1)
+	equal(t, "session", s.count("SELECT count(*) FROM auth.sessions WHERE factor_id = $1", id), 2)
 }
 
 func TestWebAuthnFactorForgeries(t *testing.T) {

@@ -80,20 +80,21 @@ func (m *Module) newKey(sessionID string) (string, error) {
 	return key, nil
 }
 
-// recount gives a session of counted tokens, whose assurance has changed, the
-// token after the next: so the one of before is too old to be taken again.
+// recount begins a new line of counted tokens for a session that was raised and
+// so lost its earlier one. GoTrue skips a number of the line instead, after which
+// tokens of before are still taken within the reuse interval.
 func (m *Module) recount(ctx context.Context, q db.Queryer, in *issued) error {
 	if m.cfg.Refresh.Version != countedVersion {
 		return nil
 	}
-	p, err := store.InspectSession(ctx, q, in.session.ID)
-	if err != nil || p.Key == "" {
+	key, err := m.newKey(in.session.ID)
+	if err == nil {
+		err = m.counted(in, key, 0)
+	}
+	if err != nil {
 		return err
 	}
-	if err := m.counted(in, p.Key, p.Counter+2); err != nil {
-		return err
-	}
-	return store.SetCounter(ctx, q, in.session.ID, p.Key, p.Counter+2)
+	return store.SetCounter(ctx, q, in.session.ID, key, 0)
 }
 
 // rotateCounted exchanges a counted refresh token. The newest gets the next one.

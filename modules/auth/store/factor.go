@@ -162,12 +162,12 @@ type Raise struct {
 
 // RaiseSession gives a session AAL2 and a new refresh token, and ends the user's
 // sessions of less. The session's earlier refresh tokens are deleted, not
-// revoked: whoever holds one of before must not come by the raised session, not
-// even within the reuse interval. It returns ErrNotFound when the session is gone.
+// revoked, and so is the key of its counted ones: whoever holds one of before must
+// not come by the raised session, not even within the reuse interval. It returns ErrNotFound when the session is gone.
 func RaiseSession(ctx context.Context, q db.Queryer, r Raise) (*Session, error) {
 	s := &Session{}
-	err := q.QueryRow(ctx, `UPDATE auth.sessions AS s SET aal = 'aal2', factor_id = $3, updated_at = now()
-		WHERE s.id = $1 AND s.user_id = $2 RETURNING `+sessionColumns, r.SessionID, r.UserID, r.FactorID).Scan(s.into()...)
+	err := q.QueryRow(ctx, `UPDATE auth.sessions AS s SET aal = 'aal2', factor_id = $3, updated_at = now(),
+		refresh_token_hmac_key = NULL, refresh_token_counter = NULL WHERE s.id = $1 AND s.user_id = $2 RETURNING `+sessionColumns, r.SessionID, r.UserID, r.FactorID).Scan(s.into()...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
