@@ -50,14 +50,18 @@ func (m *Module) adminUserList(c echo.Context, _ admin) error {
 	if err != nil {
 		return invalid("Bad Sort Parameters: " + err.Error())
 	}
+	page := store.Page{
+		Audience: m.audience(c.Request()), Filter: strings.ToValidUTF8(strings.ReplaceAll(query.Get("filter"), "\x00", ""), "\uFFFD"),
+		Ascending: ascending,
+	}
+	if m.byCursor(query) {
+		return m.adminUserPage(c, page)
+	}
 	number, size, err := paging(query)
 	if err != nil {
 		return err
 	}
-	page := store.Page{
-		Audience: m.audience(c.Request()), Filter: strings.ToValidUTF8(strings.ReplaceAll(query.Get("filter"), "\x00", ""), "\uFFFD"),
-		Ascending: ascending, Limit: size, Offset: (max(number, 1) - 1) * size, // page 0 is the first, and its next one is page 1
-	}
+	page.Limit, page.Offset = size, (max(number, 1)-1)*size // page 0 is the first, and its next one is page 1
 	users, total, err := store.ListUsers(c.Request().Context(), projectOf(c).DB.Auth, page)
 	if err != nil {
 		return databaseError("Database error finding users", err)

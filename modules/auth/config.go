@@ -72,6 +72,9 @@ type Config struct {
 	Compat   CompatConfig
 	Refresh  RefreshConfig
 
+	EmailIdentity bool `env:"GOTRUE_EXPERIMENTAL_CREATE_EMAIL_IDENTITY_ON_PASSWORD_SET_ENABLED" default:"false" doc:"Give users of sign-in services who set a password an identity of their confirmed address." group:"optional"`
+	CursorPaging  bool `env:"GOTRUE_EXPERIMENTAL_CURSOR_PAGINATION_ENABLED" default:"false" doc:"List users by cursor where no page is named; it costs the same on every page." group:"optional"`
+
 	DBCleanup bool `env:"GOTRUE_DB_CLEANUP_ENABLED" default:"false" doc:"Delete what is old, a little each minute: revoked tokens, sessions long over, states and challenges, factors never verified, and anonymous users after 30 days." group:"optional"`
 
 	SBForwardedFor bool `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`

@@ -315,3 +315,30 @@ func TestSbForwardedFor(t *testing.T) {
 		t.Errorf("%d of 40 were refused", n)
 	}
 }
+
+func TestUsersByCursor(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.CursorPaging = true
+	s := start(t, cfg)
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		s.signup(name+"@example.com", "secret1")
+	}
+	for sort, want := range map[string]string{"": "edcba", "&sort=created_at+asc": "abcde"} {
+		seen, next := "", ""
+		for range 4 {
+			page := s.call("GET", "/admin/users?limit=2"+sort+"&cursor="+next, s.service(), nil).want(200, "")
+			for _, u := range page.at("users").([]any) {
+				seen += u.(map[string]any)["email"].(string)[:1]
+			}
+			if next = page.str("pagination", "next_cursor"); next == "" {
+				equal(t, "more", page.at("pagination", "has_more"), false)
+				break
+			}
+		}
+		equal(t, "users "+sort, seen, want)
+	}
+	s.call("GET", "/admin/users?cursor=x", s.service(), nil).want(400, "validation_failed")
+	s.call("GET", "/admin/users?limit=0", s.service(), nil).want(400, "validation_failed")
+	equal(t, "by page", s.call("GET", "/admin/users?page=1", s.service(), nil).want(200, "").header.Get("X-Total-Count"), "5")
+}

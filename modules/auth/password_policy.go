@@ -79,3 +79,15 @@ func (m *Module) comparePassword(ctx context.Context, user *store.User, text str
 	}
 	return m.hasher.Compare(ctx, hash, text)
 }
+
+// ownEmailIdentity gives a user who set a password the identity of their confirmed
+// address, where the settings ask for it and they have none.
+func (m *Module) ownEmailIdentity(ctx context.Context, q db.Queryer, user *store.User) error {
+	if !m.cfg.EmailIdentity || user.IsSSO || user.IsAnonymous || user.EmailConfirmedAt == nil || user.HasProvider(store.ProviderEmail) {
+		return nil
+	}
+	if err := store.PutOwnIdentity(ctx, q, user.ID, store.Own{Provider: store.ProviderEmail, Value: user.Email, Verified: true}); err != nil {
+		return err
+	}
+	return store.RefreshProviders(ctx, q, user.ID)
+}

@@ -230,6 +230,9 @@ func (m *Module) changePassword(ctx context.Context, q db.Queryer, who signedIn,
 	if err := m.setPassword(ctx, q, user.ID, hash); err != nil {
 		return err
 	}
+	if err := m.ownEmailIdentity(ctx, q, user); err != nil {
+		return err
+	}
 	if err := store.DeleteSessions(ctx, q, user.ID, who.session.ID); err != nil {
 		return err
 	}
