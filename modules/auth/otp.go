@@ -98,8 +98,11 @@ func (m *Module) sendMagicLink(c echo.Context, req otpRequest) error {
 	}
 	if !known {
 		_, err := store.UserByAnyEmail(ctx, pool, email, m.audience(c.Request()), "")
-		if err == nil {
-			return nothing(c) // the address of another user's identity: GoTrue's sign-up stops here without a word
+		if err == nil { // the address of another user's identity: as in GoTrue, nobody is told
+			if err := m.mailNothing(ctx, mail.Confirmation, email); err != nil {
+				return err
+			}
+			return nothing(c)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("auth: magic link: %w", err)

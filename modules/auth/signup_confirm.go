@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -44,7 +45,7 @@ func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash strin
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("auth: sign up: %w", err)
 	}
-	if user != nil && user.EmailConfirmedAt != nil {
+	if user != nil && (user.EmailConfirmedAt != nil || !strings.EqualFold(user.Email, req.Email)) { // or it is of an identity of theirs
 		if err := m.audit(ctx, pool, user, actionRepeatedSignup, map[string]any{"provider": store.ProviderEmail}); err != nil {
 			return nil, fmt.Errorf("auth: sign up again: %w", err)
 		}

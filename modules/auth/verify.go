@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -172,12 +173,15 @@ func (m *Module) open(ctx context.Context, tx db.Queryer, req verifyRequest, aud
 	}
 	user, err := userToVerify(ctx, tx, req, audience)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, refused
+		user, err = &store.User{ID: uuid.Nil.String()}, nil // who is looked for all the same
 	}
 	if err != nil {
 		return nil, err
 	}
 	pending, err := store.LockOneTimes(ctx, tx, user.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, refused
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +264,9 @@ func (m *Module) confirmAddress(ctx context.Context, tx db.Queryer, o *opened) e
 // asked has said so.
 func (m *Module) confirmEmailChange(ctx context.Context, tx db.Queryer, o *opened) error {
 	user := o.user
+	if user.NewEmail == "" {
+		return otpExpired("Token has expired or is invalid")
+	}
 	if m.bothConfirm(user) && !o.pending.HalfChanged {
 		o.half = true
 		return store.HalfChangeEmail(ctx, tx, user.ID, o.kind)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/platform/ratelimit"
 )
 
 // confirmConfig asks for confirmations, and sends as often as anybody likes.
@@ -233,4 +235,35 @@ func TestEmptyTokensOpenNothing(t *testing.T) {
 		s.verifyCode(kind, "a@example.com", " ").want(403, "otp_expired")
 		s.call("POST", "/verify", "", map[string]any{"type": kind, "token_hash": "pkce_"}).want(403, "otp_expired")
 	}
+}
+
+func TestVerifyIsLimited(t *testing.T) {
+	t.Parallel()
+	cfg := confirmConfig()
+	cfg.Flow.RateLimitVerify = 30
+	s := start(t, cfg, func(d *auth.Deps) {
+		d.Limiter = limiter{ratelimit.NewMemory(100)}
+		d.ClientIP = func(r *http.Request) string { return r.Header.Get("X-Test-IP") }
+	})
+	for i := range 4 {
+		a := s.call("GET", "/verify?type=signup", "", nil, "X-Test-IP", "192.0.2.1")
+		equal(t, "status", []int{i, a.status}, []int{i, map[bool]int{true: 400, false: 429}[i < 3]})
+	}
+	s.call("POST", "/verify", "", map[string]any{}, "X-Test-IP", "192.0.2.1").want(429, "over_request_rate_limit")
+	s.call("POST", "/verify", "", map[string]any{}, "X-Test-IP", "192.0.2.2").want(400, "validation_failed")
+}
+
+// TestAddressOfAnIdentity is about an address that a user has at a provider only.
+func TestAddressOfAnIdentity(t *testing.T) {
+	t.Parallel()
+	s := start(t, confirmConfig())
+	id := s.signup("a@example.com", "secret1").str("id")
+	s.f.Exec(t, `INSERT INTO auth.identities (provider_id, user_id, identity_data, provider, created_at)
+		VALUES ('1', $1::uuid, '{"sub": "1", "email": "b@example.com"}', 'github', now())`, id)
+	before := s.hash("a@example.com", "confirmation_token")
+	b := s.signup("b@example.com", "secret1")
+	equal(t, "another", b.str("id") != id, true)
+	s.call("POST", "/otp", "", map[string]any{"email": "b@example.com"}).want(200, "")
+	equal(t, "no mail", s.hash("a@example.com", "confirmation_token"), before)
+	equal(t, "users", s.count(`SELECT count(*) FROM auth.users`), 1)
 }
