@@ -32,8 +32,7 @@ type authenticator struct {
 	drift      time.Duration
 }
 
-// next is a code that was not shown before: each is of a later time step, as far
-// as the server lets clocks differ.
+// code is what the app shows, by a clock that may be off.
 func (a *authenticator) code() string {
 	a.s.t.Helper()
 	code, err := totp.GenerateCode(a.secret, time.Now().Add(a.drift))
