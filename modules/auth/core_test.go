@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -341,4 +342,51 @@ func TestUsersByCursor(t *testing.T) {
 	s.call("GET", "/admin/users?cursor=x", s.service(), nil).want(400, "validation_failed")
 	s.call("GET", "/admin/users?limit=0", s.service(), nil).want(400, "validation_failed")
 	equal(t, "by page", s.call("GET", "/admin/users?page=1", s.service(), nil).want(200, "").header.Get("X-Total-Count"), "5")
+}
+
+// What a caller sends may be refused, and must never be an error of the server's.
+func TestNothingSentIsAServerError(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.AnonymousUsersEnabled, cfg.PhoneEnabled, cfg.RateLimitOTP = true, true, 0
+	s := start(t, cfg)
+	user := s.signup("a@example.com", "secret1")
+	own, id := user.str("access_token"), user.str("user", "id")
+	nul, long := "a\x00b", strings.Repeat("x", 100_000)
+	for _, odd := range []any{nul, long, "\xff\xfe", -1.5, nil, []any{nul}, map[string]any{nul: nul}} {
+		for _, call := range []struct{ method, path, token string }{
+			{"POST", "/signup", ""},
+			{"POST", "/token?grant_type=password", ""},
+			{"POST", "/token?grant_type=refresh_token", ""},
+			{"POST", "/token?grant_type=pkce", ""},
+			{"POST", "/otp", ""},
+			{"POST", "/verify", ""},
+			{"POST", "/recover", ""},
+			{"POST", "/resend", ""},
+			{"PUT", "/user", own},
+			{"POST", "/factors", own},
+			{"POST", "/admin/users", s.service()},
+			{"PUT", "/admin/users/" + id, s.service()},
+			{"POST", "/admin/generate_link", s.service()},
+			{"POST", "/invite", s.service()},
+		} {
+			for _, member := range []string{
+				"email", "phone", "password", "data", "token", "token_hash", "type", "refresh_token", "auth_code", "code_verifier", "nonce", "user_metadata",
+				"app_metadata", "role", "aud", "id", "ban_duration", "password_hash", "friendly_name", "factor_type", "code_challenge", "code_challenge_method",
+			} {
+				body := map[string]any{"email": "odd@example.com", "password": "secret1", "type": "magiclink"}
+				body[member] = odd
+				if got := s.call(call.method, call.path, call.token, body); got.status >= 500 {
+					t.Errorf("%s %s %s=%.20q: %d %s", call.method, call.path, member, odd, got.status, got.text)
+				}
+			}
+		}
+		if text, ok := odd.(string); ok && len(text) < 100 {
+			for _, path := range []string{"/admin/users?filter=", "/admin/users?sort=", "/admin/users?page=", "/admin/audit?query=author:", "/verify?type=signup&token=", "/authorize?provider="} {
+				if got := s.call("GET", path+url.QueryEscape(text), s.service(), nil); got.status >= 500 {
+					t.Errorf("GET %s%q: %d %s", path, odd, got.status, got.text)
+				}
+			}
+		}
+	}
 }

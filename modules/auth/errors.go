@@ -230,9 +230,26 @@ const (
 	versionCodes     = "2024-01-01"
 )
 
+// callersMistake is e, unless a statement of the module's own has failed by what
+// the caller sent and nobody on the way has said so: then it is theirs.
+func callersMistake(e *apierr.Error) *apierr.Error {
+	pg, ok := errors.AsType[*pgconn.PgError](e.Unwrap())
+	if !ok || e.Status != http.StatusInternalServerError || strings.Contains(pg.Where, "function ") {
+		return e
+	}
+	switch {
+	case strings.HasPrefix(pg.Code, "22"): // data exception
+		return invalid("The request has data that cannot be stored").Because(e)
+	case pg.Code == "23505": // the same was stored by another request at the same time
+		return apierr.New(http.StatusConflict, codeConflict, "Another request has just stored the same").Because(e)
+	}
+	return e
+}
+
 // shape writes an error in one of GoTrue's two dialects: {code,message} for
 // clients that name API version 2024-01-01 or later, else {code,error_code,msg}.
 func shape(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
+	e = callersMistake(e)
 	code := e.Code
 	switch {
 	case code == "" && e.Status == http.StatusNotFound:
