@@ -59,8 +59,6 @@ type Deps struct {
 	Outside *http.Client
 	// Resolver finds the addresses of hosts that administrators name; nil is the system's.
 	Resolver egress.Resolver
-	// Services carries the requests to the built-in sign-in services; only tests say.
-	Services http.RoundTripper
 	// SMS is where the providers of text messages are; only tests say.
 	SMS sms.Endpoint
 }
@@ -165,7 +163,7 @@ func (m *Module) atServices() *http.Client {
 	if timeout == 0 {
 		timeout = serviceTimeout
 	}
-	return &http.Client{Timeout: timeout, Transport: m.deps.Services}
+	return &http.Client{Timeout: timeout, Transport: m.deps.Transport}
 }
 
 func peer(r *http.Request) string {

@@ -277,7 +277,13 @@ func (req *customRequest) check() error {
 func (m *Module) describe(ctx context.Context, p *store.CustomProvider, req customRequest) error {
 	setText(&p.Name, req.Name)
 	setText(&p.ClientID, req.ClientID)
-	setText(&p.ClientSecret, req.ClientSecret)
+	if req.ClientSecret != "" {
+		sealed, err := m.box.Seal(p.ID, req.ClientSecret)
+		if err != nil {
+			return fmt.Errorf("auth: custom provider: %w", err)
+		}
+		p.ClientSecret = sealed
+	}
 	setTo(&p.PKCE, req.PKCE)
 	setTo(&p.Enabled, req.Enabled)
 	setTo(&p.EmailOptional, req.EmailOptional)
@@ -399,8 +405,12 @@ func (m *Module) customService(ctx context.Context, q db.Queryer, name, scopes s
 	case !p.Enabled:
 		return nil, provider.Config{}, provider.SetupError("custom provider " + name + " is disabled")
 	}
+	secret, err := m.box.Open(p.ID, p.ClientSecret)
+	if err != nil {
+		return nil, provider.Config{}, fmt.Errorf("auth: custom provider: %w", err)
+	}
 	described := provider.Custom{
-		Name: name, ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURI: m.callbackURL(ctx, m.cfg.External.CustomExternalURL),
+		Name: name, ClientID: p.ClientID, ClientSecret: secret, RedirectURI: m.callbackURL(ctx, m.cfg.External.CustomExternalURL),
 		Clients: p.Clients, Scopes: p.Scopes, PKCE: p.PKCE, Params: p.Params, Mapping: p.Mapping, Kept: p.Kept,
 	}
 	if asked := strings.Fields(scopes); len(asked) > 0 {

@@ -343,3 +343,58 @@ func TestSettingsNameServices(t *testing.T) {
 	equal(t, "google", a.at("external", "google"), false)
 	equal(t, "names", len(a.at("external").(map[string]any)), 26)
 }
+
+// Apple sends a form, and from another site.
+func TestCallbackByForm(t *testing.T) {
+	t.Parallel()
+	s := start(t, startHub(t).github(config()))
+	send := func(form url.Values) landing {
+		return landed(t, s.call("POST", "/callback", "", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Origin", "https://appleid.apple.com"))
+	}
+	state := s.begin("")
+	send(url.Values{"state": {state}, "code": {hubUser{ID: 1, Login: "a", Email: "a@example.com", Verified: true}.code()}}).wantTokens(t)
+	send(url.Values{"state": {state}, "code": {"x"}}).wantError(t, "invalid_request", "bad_oauth_state")
+	send(url.Values{}).wantError(t, "invalid_request", "bad_oauth_callback")
+	if a := s.call("POST", "/callback", "", "state="+strings.Repeat("x", 2<<20), "Content-Type", "application/x-www-form-urlencoded"); a.status != http.StatusBadRequest {
+		t.Error(a.status, a.text)
+	}
+}
+
+// What a service or anybody else writes into the address is told as data: no line
+// breaks into headers, and no end.
+func TestCallbackTellsLittle(t *testing.T) {
+	t.Parallel()
+	s := start(t, startHub(t).github(config()))
+	l := s.comeBack("state=" + s.begin("") + "&error=" + strings.Repeat("a", 5000) + "&error_description=x%0d%0aSet-Cookie:%20a=b%23%26code=evil")
+	if len(l.query.Get("error")) > 500 || l.query.Get("code") != "" || l.Host != "app.example.com" || !strings.Contains(l.query.Get("error_description"), "Set-Cookie: a=b#&code=evil") {
+		t.Error(l.URL)
+	}
+	a := s.call("GET", "/callback?state="+s.begin("")+"&error=x%0d%0aX-Evil:%201", "", nil)
+	if a.header.Get("X-Evil") != "" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Referrer-Policy") != "no-referrer" {
+		t.Error(a.header)
+	}
+}
+
+// The app's hook may refuse somebody new, and is not asked about who is known.
+func TestHookJudgesNewcomers(t *testing.T) {
+	t.Parallel()
+	cfg := startHub(t).github(config())
+	asked := 0
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"error":{"http_code":403,"message":"not you"}}`))
+	}))
+	defer app.Close()
+	cfg.Hooks.BeforeUserCreatedEnabled, cfg.Hooks.BeforeUserCreatedURI = true, app.URL
+	cfg.Hooks.BeforeUserCreatedSecrets = "v1,whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+	s := start(t, cfg)
+	l := s.enter(hubUser{ID: 1, Login: "a", Email: "a@example.com", Verified: true})
+	if l.query.Get("error") != "access_denied" || l.query.Get("error_description") != "not you" || asked != 1 {
+		t.Error(l.URL, asked)
+	}
+	equal(t, "users", s.count(`SELECT count(*) FROM auth.users`), 0)
+	s.call("POST", "/admin/users", s.service(), map[string]any{"email": "a@example.com", "email_confirm": true}).want(200, "")
+	s.enter(hubUser{ID: 1, Login: "a", Email: "a@example.com", Verified: true}).wantTokens(t)
+	equal(t, "asked", asked, 1)
+}

@@ -82,7 +82,7 @@ func (o *openID) with(t *testing.T, cfg auth.Config) *server {
 	cfg.PrivateNetworks, cfg.SiteURL = true, "https://app.example.com"
 	s := start(t, cfg, func(d *auth.Deps) {
 		d.Outside = &http.Client{Transport: o.Client().Transport, Timeout: 10 * time.Second}
-		d.Services = o.Client().Transport
+		d.Transport = o.Client().Transport
 	})
 	s.call("POST", "/admin/custom-providers", s.service(), map[string]any{
 		"provider_type": "oidc", "identifier": "custom:op", "name": "OP", "client_id": "madbase", "client_secret": "op-secret",

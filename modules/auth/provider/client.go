@@ -108,7 +108,7 @@ type Services struct {
 }
 
 // NewServices returns services that are asked through c, which must have a
-// timeout. At most 1 MiB is read of any answer.
+// transport and a timeout. At most 1 MiB is read of any answer.
 func NewServices(c *http.Client) *Services {
 	bounded := *c
 	bounded.Transport = limited{c.Transport}
@@ -120,11 +120,7 @@ type limited struct{ base http.RoundTripper }
 
 // RoundTrip sends the request; the answer's body ends after maxAnswer bytes.
 func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	base := l.base
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	resp, err := base.RoundTrip(r)
+	resp, err := l.base.RoundTrip(r)
 	if err == nil {
 		resp.Body = struct {
 			io.Reader
