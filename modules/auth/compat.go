@@ -12,8 +12,7 @@ import (
 type CompatConfig struct {
 	APIEndpoint       string        `env:"GOTRUE_API_ENDPOINT" doc:"Accepted for GoTrue's sake." group:"optional"`
 	RequestIDHeader   string        `env:"GOTRUE_API_REQUEST_ID_HEADER" doc:"Accepted for GoTrue's sake: the header is X-Request-Id." group:"optional"`
-	MaxDuration       time.Duration `env:"GOTRUE_API_MAX_REQUEST_DURATION" default:"10s" doc:"Accepted for GoTrue's sake: every step of a request has a bound of its own." group:"optional"`
-	CORSHeaders       []string      `env:"GOTRUE_CORS_ALLOWED_HEADERS" doc:"Accepted for GoTrue's sake: browsers may send any header that they ask for." group:"optional"`
+	MaxDuration       time.Duration `env:"GOTRUE_API_MAX_REQUEST_DURATION" default:"10s" doc:"How long a request may take before it is answered with 504; 0 is no limit." group:"optional"`
 	AdminGroupName    string        `env:"GOTRUE_JWT_ADMIN_GROUP_NAME" doc:"Accepted for GoTrue's sake: GOTRUE_JWT_ADMIN_ROLES counts." group:"optional"`
 	ValidMethods      []string      `env:"GOTRUE_JWT_VALID_METHODS" doc:"Accepted for GoTrue's sake: each key has the algorithms that fit it." group:"optional"`
 	OperatorToken     string        `env:"GOTRUE_OPERATOR_TOKEN" doc:"Accepted for GoTrue's sake, and not used." group:"optional"`
@@ -27,7 +26,6 @@ type CompatConfig struct {
 	SearchIndexes     bool          `env:"GOTRUE_INDEX_WORKER_ENSURE_USER_SEARCH_INDEXES_EXIST" default:"false" doc:"Accepted for GoTrue's sake: no index is added by itself." group:"optional"`
 	SearchIndexUsers  int64         `env:"GOTRUE_INDEX_WORKER_MAX_USERS_THRESHOLD" default:"0" doc:"Accepted for GoTrue's sake." group:"optional"`
 	SCIM              bool          `env:"GOTRUE_EXPERIMENTAL_SCIM_ENABLED" default:"false" doc:"Must be false: SCIM is a bare skeleton in GoTrue, and not here." group:"optional"`
-	OwnLinkingDomain  []string      `env:"GOTRUE_EXPERIMENTAL_PROVIDERS_WITH_OWN_LINKING_DOMAIN" doc:"Must be empty: GOTRUE_EXPERIMENTAL_PROVIDER_LINKING_DOMAINS says the same." group:"optional"`
 
 	Log       map[string]string `env:"GOTRUE_LOG_*" doc:"Accepted for GoTrue's sake: LOG_LEVEL and LOG_FORMAT count." group:"optional"`
 	Metrics   map[string]string `env:"GOTRUE_METRICS_*" doc:"Accepted for GoTrue's sake: /metrics has them." group:"optional"`
@@ -39,10 +37,10 @@ type CompatConfig struct {
 // Validate names what cannot be honoured.
 func (c CompatConfig) Validate() error {
 	var errs []error
-	for name, set := range map[string]bool{
-		"GOTRUE_MULTI_INSTANCE_MODE": c.MultiInstance, "GOTRUE_EXPERIMENTAL_SCIM_ENABLED": c.SCIM,
-		"GOTRUE_EXPERIMENTAL_PROVIDERS_WITH_OWN_LINKING_DOMAIN": len(c.OwnLinkingDomain) > 0,
-	} {
+	if c.MaxDuration < 0 {
+		errs = append(errs, errors.New("GOTRUE_API_MAX_REQUEST_DURATION must not be negative"))
+	}
+	for name, set := range map[string]bool{"GOTRUE_MULTI_INSTANCE_MODE": c.MultiInstance, "GOTRUE_EXPERIMENTAL_SCIM_ENABLED": c.SCIM} {
 		if set {
 			errs = append(errs, fmt.Errorf("%s is set, and madbase has no such thing", name))
 		}

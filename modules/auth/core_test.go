@@ -390,3 +390,25 @@ func TestNothingSentIsAServerError(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestsEndInTime(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.Compat.MaxDuration = 300 * time.Millisecond
+	s := start(t, cfg)
+	token := s.signup("a@example.com", "secret1").str("access_token")
+	tx, err := s.f.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE auth.users IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	s.call("GET", "/user", token, nil).want(504, "request_timeout")
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.call("GET", "/user", token, nil).want(200, "")
+	s.call("GET", "/nothing", "", nil).want(404, "")
+	equal(t, "method", s.call("DELETE", "/health", "", nil).status, 405)
+}

@@ -81,6 +81,7 @@ const (
 	codeReauthNeeded        = "reauthentication_needed"
 	codeRefreshNotFound     = "refresh_token_not_found"
 	codeRefreshUsed         = "refresh_token_already_used"
+	codeRequestTimeout      = "request_timeout"
 	codeSamePassword        = "same_password"
 	codeSAMLDisabled        = "saml_provider_disabled"
 	codeSAMLEntityMismatch  = "saml_entity_id_mismatch"

@@ -161,13 +161,14 @@ func slipOf(ctx context.Context) *mailSlip {
 }
 
 // Around is the middleware of all of auth's routes: it gives a request its slip
-// and, once it is answered and so its transactions have ended, calls the postman.
+// and the time that it may take and, once it is answered and so its transactions
+// have ended, calls the postman.
 func (m *Module) Around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		slip := &mailSlip{request: r}
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), mailSlipKey{}, slip)))
-		err := next(c)
+		err := m.withinTime(next)(c)
 		m.sendPosted(c.Request().Context())
 		return err
 	}
