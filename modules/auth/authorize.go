@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -85,7 +86,44 @@ func (m *Module) beginAtService(c echo.Context, target string) (string, error) {
 	if err != nil {
 		return "", databaseError("Error creating flow state", err)
 	}
+	m.markBrowser(c, flow.ID, true)
 	return address, nil
+}
+
+// browserCookie begins the names of cookies that say which sign-ins a browser has begun.
+const browserCookie = "madbase-state-"
+
+// markBrowser notes in the browser that it has begun a flow, or ended it, where the
+// setting asks for it. A service may come back by a form, which is another site's
+// request: such a cookie goes with it over https only.
+func (m *Module) markBrowser(c echo.Context, state string, begun bool) {
+	if !m.cfg.External.BindBrowser {
+		return
+	}
+	callback, err := url.Parse(m.callbackURL(c.Request().Context(), ""))
+	if err != nil {
+		return
+	}
+	cookie := &http.Cookie{
+		Name: browserCookie + state, Value: "1", Path: callback.Path, HttpOnly: true, Secure: callback.Scheme == "https", SameSite: http.SameSiteLaxMode,
+		MaxAge: int(max(m.cfg.Flow.StateExpiry, minFlowExpiry) / time.Second),
+	}
+	if cookie.Secure {
+		cookie.SameSite = http.SameSiteNoneMode
+	}
+	if !begun {
+		cookie.Value, cookie.MaxAge = "", -1
+	}
+	c.SetCookie(cookie)
+}
+
+// begunHere reports whether the request's browser has begun the flow.
+func (m *Module) begunHere(r *http.Request, state string) bool {
+	if !m.cfg.External.BindBrowser {
+		return true
+	}
+	_, err := r.Cookie(browserCookie + state)
+	return err == nil
 }
 
 // ownParams are parameters of /authorize that are not for the service.

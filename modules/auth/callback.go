@@ -64,6 +64,10 @@ func (m *Module) claimFlow(c echo.Context, state string) (*store.FlowState, erro
 	if err != nil {
 		return nil, badRequest(codeBadOAuthState, "OAuth state parameter is invalid")
 	}
+	if !m.begunHere(c.Request(), id.String()) {
+		return nil, badRequest(codeBadOAuthState, "OAuth state belongs to another browser")
+	}
+	m.markBrowser(c, id.String(), false)
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
 	flow, err := store.ClaimFlow(ctx, pool, id.String(), methodOAuth)
 	if errors.Is(err, store.ErrNotFound) {

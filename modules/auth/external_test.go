@@ -398,3 +398,27 @@ func TestHookJudgesNewcomers(t *testing.T) {
 	s.enter(hubUser{ID: 1, Login: "a", Email: "a@example.com", Verified: true}).wantTokens(t)
 	equal(t, "asked", asked, 1)
 }
+
+// A link with somebody's own state and code does not bring another's browser into
+// their account, where the setting binds sign-ins to browsers.
+func TestStateOfAnotherBrowser(t *testing.T) {
+	t.Parallel()
+	cfg := startHub(t).github(config())
+	cfg.External.BindBrowser = true
+	s := start(t, cfg)
+	begun := s.call("GET", "/authorize?provider=github", "", nil)
+	to, err := url.Parse(begun.header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := (&http.Response{Header: begun.header}).Cookies()
+	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].Path != "/auth/v1/callback" || cookies[0].SameSite != http.SameSiteLaxMode {
+		t.Fatal(cookies)
+	}
+	query := "state=" + to.Query().Get("state") + "&code=" + hubUser{ID: 1, Login: "m", Email: "m@example.com", Verified: true}.code()
+	s.comeBack(query).wantError(t, "invalid_request", "bad_oauth_state")
+	landed(t, s.call("GET", "/callback?"+query, "", nil, "Cookie", "madbase-state-00000000-0000-4000-8000-000000000001=1")).wantError(t, "invalid_request", "bad_oauth_state")
+	own := landed(t, s.call("GET", "/callback?"+query, "", nil, "Cookie", cookies[0].Name+"=1"))
+	own.wantTokens(t)
+	landed(t, s.call("GET", "/callback?"+query, "", nil, "Cookie", cookies[0].Name+"=1")).wantError(t, "invalid_request", "bad_oauth_state")
+}
