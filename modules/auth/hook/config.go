@@ -110,7 +110,7 @@ func parseTarget(uri string) (target, error) {
 		}
 	case "https":
 	default:
-		return target{}, errors.New("must begin with https: or pg-functions:")
+		return target{}, errors.New("is neither an https nor a pg-functions URL")
 	}
 	if u.Host == "" {
 		return target{}, errors.New("names no host")
