@@ -360,6 +360,8 @@ func (m *Module) setAddresses(ctx context.Context, all ...address) error {
 
 // checkAddress refuses an address that is not https or leads into private networks.
 func (m *Module) checkAddress(ctx context.Context, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, outsideTimeout)
+	defer cancel()
 	err := egress.Check(ctx, m.deps.Resolver, text)
 	if err == nil || m.cfg.PrivateNetworks && !errors.Is(err, egress.ErrScheme) && !errors.Is(err, egress.ErrURL) && !errors.Is(err, egress.ErrHost) {
 		return nil

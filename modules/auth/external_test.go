@@ -26,6 +26,8 @@ type hubUser struct {
 	Name     string `json:"name"`
 	Email    string `json:"email"`
 	Verified bool   `json:"verified"`
+	// Second is a further address, verified and not the primary one.
+	Second string `json:"second,omitempty"`
 }
 
 func (p hubUser) code() string {
@@ -68,7 +70,11 @@ func startHub(t *testing.T) *hub {
 	})
 	mux.HandleFunc("/api/v3/user/emails", func(w http.ResponseWriter, r *http.Request) {
 		if p, ok := who(w, r); ok && p.Email != "" {
-			write(w, []map[string]any{{"email": p.Email, "verified": p.Verified, "primary": true}})
+			emails := []map[string]any{{"email": p.Email, "verified": p.Verified, "primary": true}}
+			if p.Second != "" {
+				emails = append(emails, map[string]any{"email": p.Second, "verified": true, "primary": false})
+			}
+			write(w, emails)
 		} else if ok {
 			write(w, []int{})
 		}

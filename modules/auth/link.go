@@ -108,6 +108,9 @@ func (m *Module) findAccount(ctx context.Context, q db.Queryer, r *http.Request,
 	}
 	switch len(users) {
 	case 0:
+		if !slices.Contains(l.verified, l.email) {
+			return l, m.freeEmail(ctx, q, r, &l)
+		}
 		return l, nil
 	case 1:
 		l.decision, l.userID = accountLinked, users[0]

@@ -52,6 +52,36 @@ func TestUnverifiedAddressNeverLinks(t *testing.T) {
 	}
 }
 
+// A verified address beside an unverified one of somebody else's opens no door to them.
+func TestSecondAddressDoesNotVouchForTheFirst(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]auth.Config{"autoconfirm": startHub(t).github(config()), "confirm": confirming(startHub(t))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, cfg)
+			s.call("POST", "/admin/users", s.service(), map[string]any{"email": "victim@example.com", "email_confirm": true}).want(200, "")
+			s.enter(hubUser{ID: 20, Login: "m", Email: "victim@example.com", Second: "mine@example.com"}).
+				wantError(t, "access_denied", "provider_email_needs_verification")
+			equal(t, "identities of the victim", s.count(`SELECT count(*) FROM auth.identities i JOIN auth.users u ON u.id = i.user_id
+				WHERE u.email = 'victim@example.com' AND i.provider = 'github'`), 0)
+			equal(t, "sessions", s.count(`SELECT count(*) FROM auth.sessions`), 0)
+		})
+	}
+}
+
+// Whoever writes another's address into their profile at a service, which does not
+// vouch for it, gets nothing of that other's when they come.
+func TestUncheckedAddressIsNoTrap(t *testing.T) {
+	t.Parallel()
+	s := start(t, startHub(t).github(config()))
+	mallory := s.me(s.enter(hubUser{ID: 30, Login: "mallory", Email: "mallory@example.com", Verified: true}).wantTokens(t)).str("id")
+	s.enter(hubUser{ID: 30, Login: "mallory", Email: "victim@example.com"}).wantTokens(t)
+	victim := s.me(s.enter(hubUser{ID: 31, Login: "victim", Email: "victim@example.com", Verified: true}).wantTokens(t))
+	if victim.str("id") == mallory || victim.str("email") != "victim@example.com" {
+		t.Errorf("the victim is in the trap: %s", victim.text)
+	}
+}
+
 // Another address that a service vouches for does not confirm the one of the account.
 func TestVerifiedElsewhereConfirmsNothing(t *testing.T) {
 	t.Parallel()

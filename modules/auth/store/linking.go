@@ -35,10 +35,13 @@ type EmailOwner struct {
 	Provider string
 }
 
-// EmailOwners returns who has one of the addresses, which are in lower case: every
-// identity, and the users themselves but those of single sign-on.
+// EmailOwners returns who has one of the addresses, which are in lower case: users
+// by an identity whose provider vouches for it, or by their own address, but for
+// those of single sign-on. What anyone may write into their profile elsewhere, and
+// nobody has checked, makes no owner.
 func EmailOwners(ctx context.Context, q db.Queryer, emails []string) ([]EmailOwner, error) {
 	rows, err := q.Query(ctx, `SELECT i.user_id::text, i.provider FROM auth.identities i WHERE i.email = ANY ($1)
+			AND (i.provider = 'email' OR i.identity_data->>'email_verified' = 'true')
 		UNION SELECT u.id::text, '' FROM auth.users u WHERE u.instance_id = $2 AND lower(u.email) = ANY ($1) AND NOT u.is_sso_user ORDER BY 1, 2`,
 		emails, noInstance)
 	if err != nil {
