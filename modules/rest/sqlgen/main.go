@@ -17,7 +17,7 @@ func (g *generator) mainRead() {
 	g.read(p.Read)
 	g.write(")")
 	counted := g.countCTE()
-	g.outputs(counted, "pg_catalog.count(_postgrest_t)", "")
+	g.outputs(counted, "pg_catalog.count(*)", "")
 	g.write(" FROM (SELECT * FROM ", source, ") _postgrest_t")
 }
 
@@ -45,7 +45,7 @@ func (g *generator) mainWrite() {
 	if p.Write.CountsInserts() {
 		inserted = insertedRows
 	}
-	g.outputs(notCounted, "pg_catalog.count(_postgrest_t)", inserted)
+	g.outputs(notCounted, "pg_catalog.count(*)", inserted)
 	g.write(" FROM (")
 	if p.Body == plan.NoBody {
 		g.write("SELECT * FROM ", source)
