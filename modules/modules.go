@@ -6,6 +6,7 @@ package modules
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/madbase/madbase/config"
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/gateway"
 	"github.com/madbase/madbase/modules/rest"
@@ -149,6 +151,7 @@ func handler(s *httpx.Server) http.Handler {
 
 func (f *foundation) auth() (module.Module, error) {
 	inboxURL := f.inboxURL()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
 	m, err := auth.New(f.cfg.Auth, auth.Deps{
 		Log: f.log, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
 		MailSecret: f.cfg.Claims.Secret, InboxURL: inboxURL, DropIn: f.cfg.Server.DropIn,

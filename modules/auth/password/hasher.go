@@ -28,8 +28,8 @@ var (
 // waitersPerSlot bounds the queue: at some 50 ms a hash the last one waits about 3 s.
 const waitersPerSlot = 64
 
-// Hasher hashes with bcrypt, as many at once as there are cores. It compares with
-// hashes by argon2i, argon2id and Firebase's scrypt, too.
+// Hasher hashes with bcrypt, as many at once as the machine has cores, on threads that give way to
+// all others. It compares with hashes by argon2i, argon2id and Firebase's scrypt, too.
 type Hasher struct {
 	cost    int
 	slots   chan struct{}
@@ -37,13 +37,18 @@ type Hasher struct {
 	decoy   []byte
 }
 
+// Slots is how many passwords are hashed at once. A hash occupies one of Go's
+// processors (GOMAXPROCS) for its 50 ms and more, so that a process that answers
+// other requests meanwhile needs as many beside.
+func Slots() int { return runtime.NumCPU() }
+
 // NewHasher returns a Hasher of bcrypt's given cost (10 as in GoTrue; tests take bcrypt.MinCost).
 func NewHasher(cost int) (*Hasher, error) {
 	decoy, err := bcrypt.GenerateFromPassword([]byte("nobody has this password"), cost)
 	if err != nil {
 		return nil, fmt.Errorf("password: cost %d: %w", cost, err)
 	}
-	return &Hasher{cost: cost, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), decoy: decoy}, nil
+	return &Hasher{cost: cost, slots: make(chan struct{}, Slots()), decoy: decoy}, nil
 }
 
 // Hash returns the password's hash. The error is ErrBusy, ErrTooLong or the end of ctx.
@@ -56,7 +61,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer release()
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), h.cost)
+	var hash []byte
+	inBackground(func() { hash, err = bcrypt.GenerateFromPassword([]byte(password), h.cost) })
 	if err != nil {
 		return "", fmt.Errorf("password: hash: %w", err)
 	}
@@ -72,25 +78,24 @@ func (h *Hasher) Compare(ctx context.Context, hash, password string) error {
 		return err
 	}
 	defer release()
-	given := []byte(password)
-	if len(given) > MaxLength {
-		given = given[:MaxLength]
-	}
-	if matches, err := parseForeign(hash); err == nil {
-		if !matches(password) {
-			return ErrMismatch
-		}
-		return nil
-	}
-	stored := []byte(hash)
-	if cost, err := bcrypt.Cost(stored); err != nil || cost > maxCost {
-		stored = h.decoy
-	}
-	err = bcrypt.CompareHashAndPassword(stored, given)
-	if err != nil || len(password) > MaxLength || string(stored) != hash {
+	matches := false
+	inBackground(func() { matches = h.matches(hash, password) })
+	if !matches {
 		return ErrMismatch
 	}
 	return nil
+}
+
+func (h *Hasher) matches(hash, password string) bool {
+	if matches, err := parseForeign(hash); err == nil {
+		return matches(password)
+	}
+	stored, given := []byte(hash), []byte(password)
+	if cost, err := bcrypt.Cost(stored); err != nil || cost > maxCost {
+		stored = h.decoy
+	}
+	err := bcrypt.CompareHashAndPassword(stored, given[:min(len(given), MaxLength)])
+	return err == nil && len(password) <= MaxLength && string(stored) == hash
 }
 
 // Valid reports whether hash is one that Compare understands.
