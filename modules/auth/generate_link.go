@@ -61,9 +61,9 @@ func (m *Module) generateLink(c echo.Context, by admin) error {
 		return err
 	}
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	user, err := store.UserByEmail(ctx, pool, req.Email, m.audience(c.Request()))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("auth: generate link: %w", err)
+	user, err := m.mailUser(c, req.Email)
+	if err != nil {
+		return err
 	}
 	if err := m.checkGenerateLink(ctx, pool, user, &req); err != nil {
 		return err

@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -31,9 +29,9 @@ func (m *Module) invite(c echo.Context, by admin) error {
 		return err
 	}
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	user, err := store.UserByEmail(ctx, pool, email, m.audience(c.Request()))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("auth: invite: %w", err)
+	user, err := m.mailUser(c, email)
+	if err != nil {
+		return err
 	}
 	if user != nil && user.EmailConfirmedAt != nil {
 		return emailExists()

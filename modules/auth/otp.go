@@ -81,11 +81,11 @@ func (m *Module) sendMagicLink(c echo.Context, req otpRequest) error {
 		return err
 	}
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	user, err := store.UserByEmail(ctx, pool, email, m.audience(c.Request()))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("auth: magic link: %w", err)
+	user, err := m.mailUser(c, email)
+	if err != nil {
+		return err
 	}
-	known := err == nil
+	known := user != nil
 	switch {
 	case !known && !req.creates():
 		return unprocessable(codeOTPDisabled, "Signups not allowed for otp")

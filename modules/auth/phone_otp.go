@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/jackc/pgx/v5"
@@ -112,12 +110,5 @@ func (m *Module) resendUser(c echo.Context, req resendRequest) (*store.User, err
 	if req.Phone != "" {
 		return m.phoneUser(c, req.Phone, m.audience(c.Request()))
 	}
-	user, err := store.UserByEmail(c.Request().Context(), projectOf(c).DB.Auth, req.Email, m.audience(c.Request()))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("auth: resend: %w", err)
-	}
-	return user, nil
+	return m.mailUser(c, req.Email)
 }

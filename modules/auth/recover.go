@@ -1,15 +1,12 @@
 package auth
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/auth/mail"
-	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/httpx"
 )
 
@@ -50,12 +47,12 @@ func (m *Module) recover(c echo.Context) error {
 
 func (m *Module) recoverAddress(c echo.Context, email string, p pkce) error {
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	user, err := store.UserByEmail(ctx, pool, email, m.audience(c.Request()))
-	if errors.Is(err, store.ErrNotFound) {
-		return m.mailNothing(ctx, mail.Recovery, email)
-	}
+	user, err := m.mailUser(c, email)
 	if err != nil {
-		return fmt.Errorf("auth: recover: %w", err)
+		return err
+	}
+	if user == nil {
+		return m.mailNothing(ctx, mail.Recovery, email)
 	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if err := m.audit(ctx, tx, user, actionRecovery, nil); err != nil {

@@ -2,14 +2,11 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/auth/mail"
-	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/db"
 )
 
@@ -92,11 +89,11 @@ func (m *Module) resendMail(c echo.Context, req resendRequest) error {
 	if req.Type == typeEmailChange {
 		kind = mail.EmailChange
 	}
-	user, err := store.UserByEmail(ctx, pool, req.Email, m.audience(c.Request()))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("auth: resend: %w", err)
+	user, err := m.mailUser(c, req.Email)
+	if err != nil {
+		return err
 	}
-	waits := err == nil && (kind == mail.Confirmation && user.EmailConfirmedAt == nil || kind == mail.EmailChange && user.NewEmail != "")
+	waits := user != nil && (kind == mail.Confirmation && user.EmailConfirmedAt == nil || kind == mail.EmailChange && user.NewEmail != "")
 	if !waits {
 		return m.mailNothing(ctx, kind, req.Email)
 	}

@@ -1,10 +1,13 @@
 package auth
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/httpx"
 )
 
@@ -18,4 +21,16 @@ func (m *Module) userGet(c echo.Context, who signedIn) error {
 		return foreignAudience()
 	}
 	return httpx.JSON(c, http.StatusOK, who.user)
+}
+
+// mailUser is the user of an address in the request's audience, nil for none.
+func (m *Module) mailUser(c echo.Context, email string) (*store.User, error) {
+	user, err := store.UserByEmail(c.Request().Context(), projectOf(c).DB.Auth, email, m.audience(c.Request()))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return user, nil
 }
