@@ -7,12 +7,11 @@ import (
 )
 
 // CompatConfig are settings of GoTrue's that tune what madbase does in its own
-// way: they are taken and change nothing, or are refused where that would leave
-// out what they ask for.
+// way or not at all: they are taken and change nothing, or are refused where that
+// would leave out what they ask for.
 type CompatConfig struct {
 	APIEndpoint       string        `env:"GOTRUE_API_ENDPOINT" doc:"Accepted for GoTrue's sake." group:"optional"`
 	RequestIDHeader   string        `env:"GOTRUE_API_REQUEST_ID_HEADER" doc:"Accepted for GoTrue's sake: the header is X-Request-Id." group:"optional"`
-	MaxDuration       time.Duration `env:"GOTRUE_API_MAX_REQUEST_DURATION" default:"10s" doc:"How long a request may take before it is answered with 504; 0 is no limit." group:"optional"`
 	AdminGroupName    string        `env:"GOTRUE_JWT_ADMIN_GROUP_NAME" doc:"Accepted for GoTrue's sake: GOTRUE_JWT_ADMIN_ROLES counts." group:"optional"`
 	ValidMethods      []string      `env:"GOTRUE_JWT_VALID_METHODS" doc:"Accepted for GoTrue's sake: each key has the algorithms that fit it." group:"optional"`
 	OperatorToken     string        `env:"GOTRUE_OPERATOR_TOKEN" doc:"Accepted for GoTrue's sake, and not used." group:"optional"`
@@ -27,7 +26,7 @@ type CompatConfig struct {
 	SearchIndexUsers  int64         `env:"GOTRUE_INDEX_WORKER_MAX_USERS_THRESHOLD" default:"0" doc:"Accepted for GoTrue's sake." group:"optional"`
 	SCIM              bool          `env:"GOTRUE_EXPERIMENTAL_SCIM_ENABLED" default:"false" doc:"Must be false: SCIM is a bare skeleton in GoTrue, and not here." group:"optional"`
 
-	Log       map[string]string `env:"GOTRUE_LOG_*" doc:"Accepted for GoTrue's sake: LOG_LEVEL and LOG_FORMAT count." group:"optional"`
+	Log       map[string]string `env:"GOTRUE_LOG_*" doc:"Accepted for GoTrue's sake: of these GOTRUE_LOG_LEVEL alone counts, as another name of LOG_LEVEL." group:"optional"`
 	Metrics   map[string]string `env:"GOTRUE_METRICS_*" doc:"Accepted for GoTrue's sake: /metrics has them." group:"optional"`
 	Tracing   map[string]string `env:"GOTRUE_TRACING_*" doc:"Accepted for GoTrue's sake: the OTEL_* settings count." group:"optional"`
 	Profiler  map[string]string `env:"GOTRUE_PROFILER_*" doc:"Accepted for GoTrue's sake." group:"optional"`
@@ -37,9 +36,6 @@ type CompatConfig struct {
 // Validate names what cannot be honoured.
 func (c CompatConfig) Validate() error {
 	var errs []error
-	if c.MaxDuration < 0 {
-		errs = append(errs, errors.New("GOTRUE_API_MAX_REQUEST_DURATION must not be negative"))
-	}
 	for name, set := range map[string]bool{"GOTRUE_MULTI_INSTANCE_MODE": c.MultiInstance, "GOTRUE_EXPERIMENTAL_SCIM_ENABLED": c.SCIM} {
 		if set {
 			errs = append(errs, fmt.Errorf("%s is set, and madbase has no such thing", name))

@@ -38,8 +38,8 @@ type Config struct {
 
 	RateLimitHeader         string `env:"GOTRUE_RATE_LIMIT_HEADER" doc:"Request header whose first value tells callers apart. Empty: the client's address, where callers on the same machine have no limit." group:"optional"`
 	RateLimitLoopback       bool   `env:"MADBASE_AUTH_LIMIT_LOOPBACK" default:"false" doc:"Limit callers on the same machine too. Without it a proxy there that TRUSTED_PROXIES does not list lifts the limits for everyone behind it." group:"optional"`
-	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes per caller in 5 minutes; 0 is no limit." group:"optional"`
-	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups, and changes of a user, per caller in 5 minutes; 0 is no limit." group:"optional"`
+	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes together per caller in 5 minutes, and as many captchas and requests of apps; 0 is no limit." group:"optional"`
+	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups per caller in 5 minutes, and as many requests for codes of each kind and changes of a user; 0 is no limit." group:"optional"`
 	RateLimitAnonymousUsers int    `env:"GOTRUE_RATE_LIMIT_ANONYMOUS_USERS" default:"30" doc:"Anonymous sign-ins per caller in an hour; 0 is no limit." group:"optional"`
 
 	PhoneEnabled bool     `env:"GOTRUE_EXTERNAL_PHONE_ENABLED" default:"false" doc:"Sign-up and sign-in by phone number." group:"optional"`
@@ -48,38 +48,34 @@ type Config struct {
 	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional"`
 	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
 
-	PrivateNetworks bool `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (such as metadata of identity providers) lead into private networks." group:"optional"`
-	Mail            mail.Config
+	EmailIdentity        bool          `env:"GOTRUE_EXPERIMENTAL_CREATE_EMAIL_IDENTITY_ON_PASSWORD_SET_ENABLED" default:"false" doc:"Give users of sign-in services who set a password an identity of their confirmed address." group:"optional"`
+	CursorPaging         bool          `env:"GOTRUE_EXPERIMENTAL_CURSOR_PAGINATION_ENABLED" default:"false" doc:"List users by cursor where no page is named; it costs the same on every page." group:"optional"`
+	DBCleanup            bool          `env:"GOTRUE_DB_CLEANUP_ENABLED" default:"false" doc:"Delete what is old, a little each minute: revoked tokens, sessions long over, states and challenges, factors never verified, and anonymous users after 30 days." group:"optional"`
+	MaxRequestDuration   time.Duration `env:"GOTRUE_API_MAX_REQUEST_DURATION" default:"10s" doc:"How long a request may take before it is answered with 504; 0 is no limit." group:"optional"`
+	SBForwardedFor       bool          `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`
+	PrivateNetworks      bool          `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (of custom providers, and metadata of identity providers) lead into private networks." group:"optional"`
+	AuditDisablePostgres bool          `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 
-	SMS sms.Config
-
-	External ExternalConfig
-
-	Flow FlowConfig
-	SAML SAMLConfig
-	Web3 Web3Config
-
-	OAuthServer OAuthServerConfig
-	CORS        CORSConfig
+	// The flows have settings of their own.
+	Flow        FlowConfig
+	Mail        mail.Config
+	SMS         sms.Config
+	External    ExternalConfig
+	SAML        SAMLConfig
+	Web3        Web3Config
 	MFA         MFAConfig
 	WebAuthn    WebAuthnConfig
+	OAuthServer OAuthServerConfig
 
-	Hooks    hook.Config
+	// And so has what stands around them.
 	Sessions SessionsConfig
+	Refresh  RefreshConfig
+	Hooks    hook.Config
 	Captcha  CaptchaConfig
 	Pwned    PwnedConfig
 	Seal     seal.Config
+	CORS     CORSConfig
 	Compat   CompatConfig
-	Refresh  RefreshConfig
-
-	EmailIdentity bool `env:"GOTRUE_EXPERIMENTAL_CREATE_EMAIL_IDENTITY_ON_PASSWORD_SET_ENABLED" default:"false" doc:"Give users of sign-in services who set a password an identity of their confirmed address." group:"optional"`
-	CursorPaging  bool `env:"GOTRUE_EXPERIMENTAL_CURSOR_PAGINATION_ENABLED" default:"false" doc:"List users by cursor where no page is named; it costs the same on every page." group:"optional"`
-
-	DBCleanup bool `env:"GOTRUE_DB_CLEANUP_ENABLED" default:"false" doc:"Delete what is old, a little each minute: revoked tokens, sessions long over, states and challenges, factors never verified, and anonymous users after 30 days." group:"optional"`
-
-	SBForwardedFor bool `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`
-
-	AuditDisablePostgres bool `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 }
 
 // minPassword is the length below which GoTrue lets no setting go.
@@ -92,21 +88,21 @@ func (c Config) Validate() error {
 	errs = append(errs,
 		c.checkFixed(),
 		allowErr,
-		c.Hooks.Validate(),
+		c.Flow.Validate(),
+		c.Mail.Validate(),
+		c.SMS.Validate(),
+		c.External.Validate(c.Autoconfirm),
+		c.SAML.Validate(),
+		c.Web3.Validate(),
+		c.MFA.Validate(),
+		c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify),
+		c.OAuthServer.Validate(),
 		c.Sessions.Validate(),
+		c.Refresh.Validate(),
+		c.Hooks.Validate(),
 		c.Captcha.Validate(),
 		c.Seal.Validate(),
 		c.Compat.Validate(),
-		c.Refresh.Validate(),
-		c.SMS.Validate(),
-		c.Mail.Validate(),
-		c.Flow.Validate(),
-		c.OAuthServer.Validate(),
-		c.MFA.Validate(),
-		c.SAML.Validate(),
-		c.Web3.Validate(),
-		c.External.Validate(c.Autoconfirm),
-		c.WebAuthn.Validate(c.WebAuthn.PasskeysEnabled || c.MFA.WebAuthnEnroll || c.MFA.WebAuthnVerify),
 	)
 	for name, value := range map[string]string{
 		"GOTRUE_JWT_AUD": c.JWTAudience, "GOTRUE_JWT_DEFAULT_GROUP_NAME": c.JWTDefaultGroupName,
@@ -125,6 +121,7 @@ func (c Config) Validate() error {
 		"GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL": c.RefreshReuseInterval, "GOTRUE_RATE_LIMIT_TOKEN_REFRESH": c.RateLimitTokenRefresh,
 		"GOTRUE_RATE_LIMIT_OTP": c.RateLimitOTP, "GOTRUE_RATE_LIMIT_ANONYMOUS_USERS": c.RateLimitAnonymousUsers,
 		"GOTRUE_SESSIONS_TIMEBOX": int(c.SessionsTimebox), "GOTRUE_SESSIONS_INACTIVITY_TIMEOUT": int(c.SessionsInactivity),
+		"GOTRUE_API_MAX_REQUEST_DURATION": int(c.MaxRequestDuration),
 	} {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))

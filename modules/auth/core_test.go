@@ -394,7 +394,7 @@ func TestNothingSentIsAServerError(t *testing.T) {
 func TestRequestsEndInTime(t *testing.T) {
 	t.Parallel()
 	cfg := config()
-	cfg.Compat.MaxDuration = 300 * time.Millisecond
+	cfg.MaxRequestDuration = 300 * time.Millisecond
 	s := start(t, cfg)
 	token := s.signup("a@example.com", "secret1").str("access_token")
 	tx, err := s.f.Owner.Begin(t.Context())

@@ -12,12 +12,12 @@ import (
 
 // withinTime bounds how long a request may take.
 func (m *Module) withinTime(next echo.HandlerFunc) echo.HandlerFunc {
-	if m.cfg.Compat.MaxDuration == 0 {
+	if m.cfg.MaxRequestDuration == 0 {
 		return next
 	}
 	return func(c echo.Context) error {
 		r := c.Request()
-		ctx, cancel := context.WithTimeout(r.Context(), m.cfg.Compat.MaxDuration)
+		ctx, cancel := context.WithTimeout(r.Context(), m.cfg.MaxRequestDuration)
 		defer cancel()
 		c.SetRequest(r.WithContext(ctx))
 		err := next(c)

@@ -13,7 +13,7 @@ import (
 
 // Config are the settings of text messages, by GoTrue's names and with its defaults.
 type Config struct {
-	Provider    string        `env:"GOTRUE_SMS_PROVIDER" doc:"Who sends text messages: twilio, twilio_verify, messagebird, textlocal or vonage. Empty: nobody, and only numbers of GOTRUE_SMS_TEST_OTP and the send_sms hook work." group:"optional"`
+	Provider    string        `env:"GOTRUE_SMS_PROVIDER" doc:"Who sends text messages: twilio, twilio_verify, messagebird, textlocal or vonage. Empty: nobody. Then messages land in the dev inbox where there is one; elsewhere only numbers of GOTRUE_SMS_TEST_OTP and the send_sms hook work." group:"optional"`
 	Autoconfirm bool          `env:"GOTRUE_SMS_AUTOCONFIRM" default:"false" doc:"Take every phone number as confirmed." group:"optional"`
 	Template    string        `env:"GOTRUE_SMS_TEMPLATE" default:"Your code is {{ .Code }}" doc:"Text of a message; {{ .Code }} is the code." group:"optional"`
 	OTPLength   int           `env:"GOTRUE_SMS_OTP_LENGTH" default:"6" doc:"Digits of a code, 6 to 10." group:"optional"`
