@@ -57,3 +57,39 @@ func TestDefaultsAreValid(t *testing.T) {
 		t.Errorf("the defaults differ from themselves:\n%s", c.Redacted())
 	}
 }
+
+// sharedNames are the variables that more than one setting takes on purpose.
+var sharedNames = map[string]string{
+	"GOTRUE_LOG_LEVEL": "the level counts, and GoTrue's other settings of its log are taken with it",
+}
+
+// TestEachVariableFillsOneField keeps two structs from taking one variable, by any
+// of its names or by a prefix, without knowing of each other.
+func TestEachVariableFillsOneField(t *testing.T) {
+	t.Parallel()
+	all := bindings(new(Config))
+	holders := map[string]int{}
+	for _, b := range all {
+		for _, name := range b.names() {
+			holders[name]++
+		}
+	}
+	for _, b := range all {
+		prefix, many := b.wildcard()
+		for name := range holders {
+			if many && name != b.Name && strings.HasPrefix(name, prefix) {
+				holders[name]++
+			}
+		}
+	}
+	for name, n := range holders {
+		if _, known := sharedNames[name]; known != (n > 1) {
+			t.Errorf("%s fills %d fields, and is listed as shared: %t", name, n, known)
+		}
+	}
+	for name := range sharedNames {
+		if holders[name] == 0 {
+			t.Errorf("%s is no setting any more", name)
+		}
+	}
+}
