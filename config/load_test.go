@@ -162,6 +162,22 @@ func TestAForeignNameOfTheDatabaseMakesADropIn(t *testing.T) {
 	}
 }
 
+// In GoTrue's place addresses are confirmed unless a setting says otherwise.
+func TestADropInConfirmsAddressesAsGoTrueDoes(t *testing.T) {
+	t.Parallel()
+	for want, environ := range map[bool][]string{
+		false: {"GOTRUE_DB_DATABASE_URL=" + testDB, "JWT_SECRET=" + testSecret},
+		true:  {"GOTRUE_DB_DATABASE_URL=" + testDB, "JWT_SECRET=" + testSecret, "GOTRUE_MAILER_AUTOCONFIRM=true"},
+	} {
+		if c := load(t, Input{Environ: environ, Flags: map[string]string{"modules": "auth"}}); c.Auth.Autoconfirm != want {
+			t.Errorf("got %t, want %t", c.Auth.Autoconfirm, want)
+		}
+	}
+	if c := load(t, Input{Environ: []string{"DATABASE_URL=" + testDB, "JWT_SECRET=" + testSecret}}); !c.Auth.Autoconfirm {
+		t.Error("outside of a drop-in too")
+	}
+}
+
 func TestRedactedShowsWhatWasChangedAndNoSecret(t *testing.T) {
 	t.Parallel()
 	c := load(t, Input{Environ: []string{"DATABASE_URL=" + testDB, "JWT_SECRET=" + testSecret, "LOG_LEVEL=debug", "MADBASE_MODULES=rest, auth"}})

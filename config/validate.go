@@ -25,6 +25,9 @@ func (c *Config) settle(origin map[string]string) {
 		}
 	}
 	c.settleREST(origin)
+	if s.DropIn && origin["GOTRUE_MAILER_AUTOCONFIRM"] == "" {
+		c.Auth.Autoconfirm = false // GoTrue's default, in its place: who relies on it must not find addresses taken unasked
+	}
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
 	if s.PublicURL == "" {
 		s.PublicURL = s.defaultPublicURL()

@@ -19,7 +19,7 @@ type Config struct {
 	DisableSignup         bool `env:"GOTRUE_DISABLE_SIGNUP" default:"false" doc:"Refuse new users; administrators still create them." group:"optional"`
 	EmailEnabled          bool `env:"GOTRUE_EXTERNAL_EMAIL_ENABLED" default:"true" doc:"Sign-up and sign-in by email address." group:"optional"`
 	AnonymousUsersEnabled bool `env:"GOTRUE_EXTERNAL_ANONYMOUS_USERS_ENABLED" default:"false" doc:"Sign-in without address, number or password." group:"optional"`
-	Autoconfirm           bool `env:"GOTRUE_MAILER_AUTOCONFIRM" default:"true" doc:"Take every email address as confirmed. GoTrue's default is false; true lets an app work before there is a mail server." group:"optional"`
+	Autoconfirm           bool `env:"GOTRUE_MAILER_AUTOCONFIRM" default:"true" doc:"Take every email address as confirmed. GoTrue's default is false, and so it is in GoTrue's place (MADBASE_DROP_IN); elsewhere true lets an app work before there is a mail server." group:"optional"`
 
 	JWTExp              int      `env:"GOTRUE_JWT_EXP" default:"3600" doc:"Life of an access token in seconds." group:"optional"`
 	JWTAudience         string   `env:"GOTRUE_JWT_AUD" default:"authenticated" doc:"Audience of new users and of their tokens." group:"optional"`
