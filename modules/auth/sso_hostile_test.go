@@ -341,6 +341,11 @@ func TestSSOHostileEncryption(t *testing.T) {
 			v.SetText(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 256)))
 		}
 	}).turnedAway("validation_failed")
+	req = c.begin(nil) // what is encrypted is no whole number of blocks
+	c.assert(req, person("ann-1", "ann@acme.example"), nil)
+	c.answer(req, func(r *etree.Element) {
+		r.FindElement(".//EncryptedData/CipherData/CipherValue").SetText(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 40)))
+	}).turnedAway("validation_failed")
 	for name, inside := range map[string]string{
 		"deep":     strings.Repeat("<a>", 60_000) + strings.Repeat("</a>", 60_000),
 		"two":      `<x><saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="a"/><saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="b"/></x>`,
@@ -365,6 +370,24 @@ func TestSSOHostileEncryption(t *testing.T) {
 		})
 	}
 	equal(t, "users", s.count("SELECT count(*) FROM auth.users"), 0)
+}
+
+// The bounds are those of what is read, and not of something beside it that only has its name.
+func TestSSODecoyBesideTheEncrypted(t *testing.T) {
+	t.Parallel()
+	cfg := ssoConfig()
+	cfg.SAML.AllowEncrypted = true
+	s := start(t, cfg)
+	c := addCompany(s, "acme.example", nil)
+	req := c.begin(nil)
+	c.assert(req, person("ann-1", "ann@acme.example"), nil)
+	c.answer(req, func(r *etree.Element) {
+		r.RemoveChild(r.FindElement("./Signature"))
+		decoy := etree.NewElement("EncryptedAssertion")
+		decoy.CreateAttr("xmlns", "urn:else")
+		decoy.CreateElement("EncryptedData")
+		r.InsertChildAt(0, decoy)
+	}).signedIn("https://app.example.org/in")
 }
 
 // serverCert is the one for which anybody may encrypt.

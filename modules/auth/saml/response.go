@@ -130,8 +130,8 @@ func (s Service) keyFor(r *Response) (*rsa.PrivateKey, error) {
 	if err := doc.ReadFromBytes(r.text); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	outer := doc.FindElement("//EncryptedAssertion")
-	if outer == nil || outer.FindElement("./EncryptedData") == nil {
+	outer := child(doc.Root(), spaceAssertion, "EncryptedAssertion")
+	if child(outer, spaceEncryption, "EncryptedData") == nil {
 		return nil, fmt.Errorf("%w: no encrypted data", ErrInvalid)
 	}
 	var failed error
@@ -156,16 +156,35 @@ func (s Service) keyFor(r *Response) (*rsa.PrivateKey, error) {
 	return nil, fmt.Errorf("%w: decrypt: %w", ErrInvalid, failed)
 }
 
-// open decrypts an EncryptedAssertion, whose symmetric key may be beside the data or in it.
-func open(outer *etree.Element, key *rsa.PrivateKey) ([]byte, error) {
+// child is the one that the library takes, by its full name; nil when there is none.
+func child(of *etree.Element, space, tag string) *etree.Element {
+	if of == nil {
+		return nil
+	}
+	for _, el := range of.ChildElements() {
+		if el.Tag == tag && el.NamespaceURI() == space {
+			return el
+		}
+	}
+	return nil
+}
+
+// open decrypts an EncryptedAssertion, whose symmetric key may be beside the data
+// or in it. The library cuts what is encrypted into blocks without a look at its
+// length, which must not end the request.
+func open(outer *etree.Element, key *rsa.PrivateKey) (plain []byte, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			plain, err = nil, fmt.Errorf("saml: decrypt: %v", cause)
+		}
+	}()
 	var with any = key
 	if beside := outer.FindElement("./EncryptedKey"); beside != nil {
-		var err error
 		if with, err = xmlenc.Decrypt(key, beside); err != nil {
 			return nil, fmt.Errorf("saml: decrypt key: %w", err)
 		}
 	}
-	plain, err := xmlenc.Decrypt(with, outer.FindElement("./EncryptedData"))
+	plain, err = xmlenc.Decrypt(with, child(outer, spaceEncryption, "EncryptedData"))
 	if err != nil {
 		return nil, fmt.Errorf("saml: decrypt: %w", err)
 	}

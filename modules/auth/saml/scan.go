@@ -19,8 +19,9 @@ const (
 var ErrDocument = errors.New("saml: document")
 
 const (
-	spaceAssertion = "urn:oasis:names:tc:SAML:2.0:assertion"
-	spaceProtocol  = "urn:oasis:names:tc:SAML:2.0:protocol"
+	spaceAssertion  = "urn:oasis:names:tc:SAML:2.0:assertion"
+	spaceProtocol   = "urn:oasis:names:tc:SAML:2.0:protocol"
+	spaceEncryption = "http://www.w3.org/2001/04/xmlenc#"
 )
 
 // counts are how many elements of a kind a document has.
