@@ -220,8 +220,7 @@ func TestSSOEncryptedForTheOtherKey(t *testing.T) {
 	c := addCompany(s, "acme.example", nil)
 	req := c.unasked("")
 	cfg.SAML.PrivateKey, cfg.SAML.PrivateKeyNext = samlKey(2), samlKey(0)
-	c.s = start(t, cfg)
-	c.s.call("POST", "/admin/sso/providers", c.s.service(), map[string]any{"type": "saml", "metadata_xml": metadataXML(t, c.idp)}).want(201, "")
+	c.s = s.again(cfg)
 	c.assert(req, person("ann-1", "ann@acme.example"), nil)
 	c.answer(req, nil).signedIn("https://app.example.com")
 }
