@@ -69,6 +69,19 @@ func TestHooksAroundNewUsers(t *testing.T) {
 	equal(t, "before", before.last["user"].(map[string]any)["id"], user.str("user", "id"))
 	equal(t, "after", after.last["user"].(map[string]any)["id"], user.str("user", "id"))
 	equal(t, "ip", before.last["metadata"].(map[string]any)["ip_address"], "127.0.0.1")
+
+	for _, kind := range []string{"signup", "magiclink", "invite"} {
+		link := map[string]any{"type": kind, "email": kind + "@example.com", "password": "secret1"}
+		before.set(`{"error":{"http_code":403,"message":"not you"}}`)
+		s.call("POST", "/admin/generate_link", s.service(), link).want(403, "unknown")
+		before.set(`{}`)
+		id := s.call("POST", "/admin/generate_link", s.service(), link).want(200, "").str("id")
+		equal(t, kind+" before", before.last["user"].(map[string]any)["id"], id)
+		equal(t, kind+" after", after.last["user"].(map[string]any)["id"], id)
+	}
+	equal(t, "users", s.count(`SELECT count(*) FROM auth.users`), 4)
+	s.call("POST", "/admin/generate_link", s.service(), map[string]any{"type": "recovery", "email": "a@example.com"}).want(200, "")
+	equal(t, "nobody new", after.last["user"].(map[string]any)["email"], "invite@example.com")
 }
 
 func TestHookChangesAccessTokens(t *testing.T) {

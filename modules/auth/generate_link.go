@@ -30,8 +30,9 @@ type generateLinkRequest struct {
 	Data       map[string]any `json:"data"`
 	RedirectTo string         `json:"redirect_to"`
 
-	// hash is the password's.
-	hash string
+	// hash is the password's, and fresh the user to make where there is none.
+	hash  string
+	fresh signupRequest
 }
 
 type generateLinkBody struct {
@@ -71,6 +72,13 @@ func (m *Module) generateLink(c echo.Context, by admin) error {
 	if !m.redirectAllowed(c.Request(), req.RedirectTo) {
 		req.RedirectTo = m.redirectTo(c.Request())
 	}
+	made := user == nil
+	if made {
+		req.fresh = signupRequest{Email: req.Email, Data: req.Data}
+		if err := m.beforeSignup(c, &req.fresh); err != nil {
+			return err
+		}
+	}
 	var code oneTime
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 		if user, err = m.linkUser(ctx, tx, by, user, req); err != nil {
@@ -87,6 +95,11 @@ func (m *Module) generateLink(c echo.Context, by admin) error {
 	}
 	if err != nil {
 		return databaseError("Database error generating link", err)
+	}
+	if made {
+		if err := m.afterUser(c, user); err != nil {
+			return err
+		}
 	}
 	return httpx.JSON(c, http.StatusOK, generateLinkBody{
 		User: user, ActionLink: m.mailLink(ctx, linkKinds[req.Type], code.hash, req.RedirectTo),
@@ -150,7 +163,7 @@ func (m *Module) checkChangeLink(ctx context.Context, q db.Queryer, user *store.
 // in the audit log.
 func (m *Module) linkUser(ctx context.Context, tx db.Queryer, by admin, user *store.User, req generateLinkRequest) (*store.User, error) {
 	if user == nil {
-		fresh, err := m.insertBare(ctx, tx, signupRequest{Email: req.Email, Data: req.Data}, req.hash)
+		fresh, err := m.insertBare(ctx, tx, req.fresh, req.hash)
 		if err != nil {
 			return nil, err
 		}

@@ -28,8 +28,8 @@ func (m *Module) hookAbout(c echo.Context, name hook.Name) hook.Metadata {
 }
 
 // beforeUser asks the app whether a user may be made. Call it before the
-// transaction that makes them, wherever one is about to make themselves known:
-// only what administrators do goes without.
+// transaction that makes them, wherever one is about to make themselves known or
+// is invited: only users whom administrators make outright go without.
 func (m *Module) beforeUser(c echo.Context, n store.NewUser) error {
 	if !m.hooks.Enabled(hook.BeforeUserCreated) {
 		return nil
