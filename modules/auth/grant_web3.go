@@ -116,7 +116,7 @@ func (m *Module) web3Fault(r *http.Request, chain *web3.Chain, message *web3.Mes
 		return "Signed " + chain.Title + " message is using URI which does not use HTTPS"
 	case !m.redirectAllowed(r, uri.String()):
 		return "Signed " + chain.Title + " message is using URI which is not allowed on this server, message was signed for another app"
-	case !local && (uri.Host != message.Domain || !m.redirectAllowed(r, "https://"+message.Domain+"/")):
+	case uri.Host != message.Domain || !local && !m.redirectAllowed(r, "https://"+message.Domain+"/"): // wallets show and check the domain, not the URI
 		return "Signed " + chain.Title + " message is using a Domain that does not match the one in URI which is not allowed on this server"
 	case now.Before(message.NotBefore):
 		return "Signed " + chain.Title + " message becomes valid in the future"

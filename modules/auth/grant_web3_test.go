@@ -126,6 +126,7 @@ func TestWeb3RefusesMessages(t *testing.T) {
 			{map[string]string{"URI": "https://evil.example/", "domain": "evil.example"}, "Signed CHAIN message is using URI which is not allowed on this server, message was signed for another app"},
 			{map[string]string{"domain": "evil.example"}, "Signed CHAIN message is using a Domain that does not match the one in URI which is not allowed on this server"},
 			{map[string]string{"domain": "other.example.org"}, "Signed CHAIN message is using a Domain that does not match the one in URI which is not allowed on this server"},
+			{map[string]string{"URI": "http://localhost:3000/", "domain": "evil.example"}, "Signed CHAIN message is using a Domain that does not match the one in URI which is not allowed on this server"},
 			{map[string]string{"Not Before": at(time.Minute)}, "Signed CHAIN message becomes valid in the future"},
 			{map[string]string{"Issued At": at(-5 * time.Minute), "Expiration Time": at(-time.Minute)}, "Signed CHAIN message is expired"},
 			{map[string]string{"Issued At": at(-11 * time.Minute)}, "CHAIN message was issued too long ago"},
