@@ -44,6 +44,8 @@ func newRedirects(site string, allow []string) (redirects, error) {
 var (
 	decimalHost = regexp.MustCompile(`^[0-9]+$`)
 	plainHost   = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
+	// numericHost is what browsers read as an IP address (WHATWG URL, "ends in a number"): 0x7f000001, 127.1.
+	numericHost = regexp.MustCompile(`(^|[.])([0-9]+|0[xX][0-9a-fA-F]*)$`)
 )
 
 // allow reports whether address is one to which a link may lead, where base is the site's.
@@ -66,7 +68,7 @@ func (r redirects) allow(base, address string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().IsLoopback()
 	}
-	if isWeb := to.Scheme == "http" || to.Scheme == "https"; isWeb && !plainHost.MatchString(host) {
+	if isWeb := to.Scheme == "http" || to.Scheme == "https"; isWeb && (!plainHost.MatchString(host) || numericHost.MatchString(host)) {
 		return false
 	}
 	address, _, _ = strings.Cut(address, "#")

@@ -10,7 +10,7 @@ import (
 // TestRedirectRules holds addresses against GoTrue's rules. Those that a stranger
 // might use to be led elsewhere are refused.
 func TestRedirectRules(t *testing.T) {
-	rules, err := newRedirects("", []string{"myapp://callback", "https://*.allowed.example.com/cb", " https://wild.example.com/** ", "", "https://b{a,e}st.example.com/?x"})
+	rules, err := newRedirects("", []string{"myapp://callback", "https://*.allowed.example.com/cb", " https://wild.example.com/** ", "", "https://b{a,e}st.example.com/?x", "https://*.any.example.com/**"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +37,9 @@ func TestRedirectRules(t *testing.T) {
 		"http://2130706433/":                            false,
 		"http://10.0.0.1/":                              false,
 		"http://8.8.8.8/":                               false,
+		"https://0x5db8d822?.any.example.com/cb":        false,
+		"https://0X5DB8D822#.any.example.com/cb":        false,
+		"https://x.any.example.com/cb":                  true,
 		"myapp://callback":                              true,
 		"myapp://callback/more":                         false,
 		"myapp://callback#fragment":                     true,
