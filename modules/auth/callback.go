@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,11 +99,6 @@ func (m *Module) target(c echo.Context, flow *store.FlowState) string {
 	return m.siteURL(c.Request())
 }
 
-func withoutFragment(address string) string {
-	address, _, _ = strings.Cut(address, "#")
-	return address
-}
-
 // arrive finishes a sign-in and returns where the browser goes with what the app gets.
 func (m *Module) arrive(c echo.Context, flow *store.FlowState, values url.Values) (string, error) {
 	grant, err := m.grantOf(c, flow, values)
@@ -150,7 +144,7 @@ func (m *Module) arrive(c echo.Context, flow *store.FlowState, values url.Values
 	if grant.RefreshToken != "" {
 		tokens.Set("provider_refresh_token", grant.RefreshToken)
 	}
-	return m.withTokens(withoutFragment(m.target(c, flow)), in, tokens), nil
+	return m.withTokens(m.target(c, flow), in, tokens), nil
 }
 
 // admit finds the account of a sign-in: that of whoever links an identity, that of

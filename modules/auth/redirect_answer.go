@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,7 +13,7 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 )
 
-// withTokens is the address with the tokens of a sign-in in its fragment, which
+// withTokens is the address with the tokens of a sign-in as its fragment, which
 // browsers keep to themselves (RFC 6749, section 4.2.2), beside the members of
 // extra, which it may change and may be nil. The empty sb says whose tokens they are.
 func (m *Module) withTokens(address string, in *issued, extra url.Values) string {
@@ -25,7 +26,12 @@ func (m *Module) withTokens(address string, in *issued, extra url.Values) string
 	} {
 		extra.Set(name, value)
 	}
-	return address + "#" + extra.Encode()
+	return withoutFragment(address) + "#" + extra.Encode()
+}
+
+func withoutFragment(address string) string {
+	address, _, _ = strings.Cut(address, "#")
+	return address
 }
 
 // withCode is the address with the code of a flow in its query.

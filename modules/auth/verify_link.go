@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -131,7 +130,7 @@ func (m *Module) follow(c echo.Context, l link) error {
 		lead(to, url.Values{"code": {code}})
 	default:
 		m.answer(c, in) // for its headers
-		http.Redirect(c.Response(), c.Request(), to.String()+"#"+m.fragment(in, l.Type), http.StatusSeeOther)
+		http.Redirect(c.Response(), c.Request(), m.withTokens(to.String(), in, url.Values{"type": {l.Type}}), http.StatusSeeOther)
 		return nil
 	}
 	http.Redirect(c.Response(), c.Request(), to.String(), http.StatusSeeOther)
@@ -152,16 +151,6 @@ func (m *Module) issueCode(ctx context.Context, tx db.Queryer, o *opened) (strin
 		return "", err
 	}
 	return flow.AuthCode, store.IssueCode(ctx, tx, flow)
-}
-
-// fragment is how a session's tokens go to the app in the implicit flow; sb tells
-// the client that they are ours.
-func (m *Module) fragment(in *issued, linkType string) string {
-	return url.Values{
-		"access_token": {in.access}, "token_type": {"bearer"}, "refresh_token": {in.refresh}, "type": {linkType}, "sb": {""},
-		"expires_in": {strconv.FormatInt(int64(in.expires.Sub(m.now()).Round(time.Second)/time.Second), 10)},
-		"expires_at": {strconv.FormatInt(in.expires.Unix(), 10)},
-	}.Encode()
 }
 
 // lead adds parameters to an address's query.

@@ -161,7 +161,7 @@ func TestLinkLeadsOn(t *testing.T) {
 	hash := s.hash("a@example.com", "confirmation_token")
 	head := s.call("HEAD", "/verify?type=signup&token="+hash, "", nil)
 	equal(t, "after HEAD", []any{head.status, s.hash("a@example.com", "confirmation_token")}, []any{405, hash})
-	to, f := s.link("signup", hash, "https://x.allowed.example.com/cb")
+	to, f := s.link("signup", hash, "https://x.allowed.example.com/cb#old")
 	equal(t, "to", to.Host+to.Path+to.RawQuery, "x.allowed.example.com/cb")
 	equal(t, "fragment", []any{f.Get("type"), f.Get("token_type"), f.Get("expires_in"), f.Has("sb"), len(f.Get("refresh_token"))}, []any{"signup", "bearer", "3600", true, 12})
 	s.call("GET", "/user", f.Get("access_token"), nil).want(200, "")
