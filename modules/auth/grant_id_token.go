@@ -122,7 +122,11 @@ func (m *Module) linker(c echo.Context) (signedIn, error) {
 	if err != nil {
 		return signedIn{}, err
 	}
-	return m.load(c, caller)
+	who, err := m.load(c, caller)
+	if err != nil {
+		return signedIn{}, err
+	}
+	return who, who.inPerson()
 }
 
 // trust decides who vouches for an ID token, by the request's provider or issuer.
@@ -135,7 +139,7 @@ func (m *Module) trust(ctx context.Context, req idTokenRequest) (trusted, error)
 	if external.Keycloak.Enabled || req.Provider == "keycloak" {
 		keycloak = strings.TrimSuffix(external.Keycloak.URL, "/")
 	}
-	at, err := provider.FindDirect(req.Provider, req.Issuer, req.IDToken, keycloak)
+	at, err := provider.FindDirect(req.Provider, req.Issuer, req.IDToken, keycloak, external.Azure.URL)
 	switch {
 	case errors.Is(err, provider.ErrUnknownIssuer):
 		if req.Issuer == "" || req.ClientID == "" || !slices.Contains(external.AllowedIssuers, req.Issuer) {

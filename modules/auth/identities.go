@@ -19,9 +19,10 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 )
 
-// asLinker makes a route one for users where manual linking is on.
+// asLinker makes a route one for users where manual linking is on. Apps that
+// users signed in to do not add ways of signing in.
 func (m *Module) asLinker(h func(echo.Context, signedIn) error) echo.HandlerFunc {
-	return m.asUser(func(c echo.Context, who signedIn) error {
+	return m.asPerson(func(c echo.Context, who signedIn) error {
 		if !m.cfg.External.ManualLinking {
 			return apierr.New(http.StatusNotFound, codeLinkingDisabled, "Manual linking is disabled")
 		}

@@ -48,11 +48,19 @@ func (m *Module) asConsenter(h func(echo.Context, signedIn) error) echo.HandlerF
 // asPerson is asUser that does not take an app's token.
 func (m *Module) asPerson(h func(echo.Context, signedIn) error) echo.HandlerFunc {
 	return m.asUser(func(c echo.Context, who signedIn) error {
-		if who.session.OAuthClientID != "" {
-			return forbidden(codeBadJWT, "This endpoint is not for tokens of OAuth clients")
+		if err := who.inPerson(); err != nil {
+			return err
 		}
 		return h(c, who)
 	})
+}
+
+// inPerson refuses an app's token: the user let the app act for them, not become them.
+func (who signedIn) inPerson() error {
+	if who.session.OAuthClientID != "" {
+		return forbidden(codeBadJWT, "This endpoint is not for tokens of OAuth clients")
+	}
+	return nil
 }
 
 // oauthDetails answers GET /oauth/authorizations/{authorization_id}: what the app

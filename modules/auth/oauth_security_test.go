@@ -253,6 +253,12 @@ func TestOAuthConsentIsTheUsersOwn(t *testing.T) {
 	s.call("POST", path+"/consent", appsToken, approve).want(403, "bad_jwt")
 	s.call("GET", "/user/oauth/grants", appsToken, nil).want(403, "bad_jwt")
 	s.call("DELETE", "/user/oauth/grants?client_id="+client.id, appsToken, nil).want(403, "bad_jwt")
+	for _, change := range []map[string]any{{"password": "secret-2"}, {"email": "app@example.com"}, {"phone": "4915112345678"}} { // nor does it become the user
+		s.call("PUT", "/user", appsToken, change).want(403, "bad_jwt")
+	}
+	s.call("PUT", "/user", appsToken, map[string]any{"data": map[string]any{"theme": "dark"}}).want(200, "")
+	s.call("GET", "/user/identities/authorize?provider=github", appsToken, nil).want(403, "bad_jwt")
+	s.call("POST", "/token?grant_type=id_token", appsToken, map[string]any{"provider": "google", "id_token": "a.b.c", "link_identity": true}).want(403, "bad_jwt")
 	s.call("GET", path, "", nil).want(401, "no_authorization")
 	s.call("POST", path+"/consent", ann, approve).want(404, "oauth_authorization_not_found") // not shown to anybody yet
 

@@ -50,6 +50,11 @@ func (m *Module) userUpdate(c echo.Context, who signedIn) error {
 	if err := readBody(c, &req); err != nil {
 		return err
 	}
+	if req.Email != "" || req.Phone != "" || req.Password != nil { // how the user signs in
+		if err := who.inPerson(); err != nil {
+			return err
+		}
+	}
 	req.redirectTo = m.redirectTo(c.Request())
 	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
 	if err := m.checkUserUpdate(ctx, pool, who, &req); err != nil {

@@ -19,15 +19,16 @@ var (
 
 // FindDirect returns the service that is asked for by name or by issuer. Apple and
 // Azure have several issuers: which one it is, the ID token says. keycloak is the
-// address of the realm, if there is one.
-func FindDirect(name, issuer, text, keycloak string) (Direct, error) {
+// address of the realm, if there is one; azure that of the tenant, whose ID tokens
+// alone are taken when it names one by its id.
+func FindDirect(name, issuer, text, keycloak, azure string) (Direct, error) {
 	switch {
 	case name == "apple" || isApple(issuer):
 		return detect("apple", issuer, text, isApple)
 	case name == "google" || issuer == issuerGoogle:
 		return Direct{"google", issuerGoogle}, nil
 	case name == "azure" || azureIssuer.MatchString(issuer):
-		return detect("azure", issuer, text, azureAny.MatchString)
+		return detect("azure", issuer, text, func(issuer string) bool { return azureAny.MatchString(issuer) && sameTenant(azure, issuer) })
 	case name == "facebook" || issuer == issuerFacebook:
 		return Direct{"facebook", issuerFacebook}, nil
 	case name == "keycloak" || keycloak != "" && issuer == keycloak:

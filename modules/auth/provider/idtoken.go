@@ -33,6 +33,15 @@ var (
 	azureAny = regexp.MustCompile(`^https://(login[.]microsoftonline[.]com|sts[.]windows[.]net)/[A-Za-z0-9._-]+(/v2[.]0)?/?$`)
 )
 
+// azureTenant has the id of a tenant, as it is in issuers.
+var azureTenant = regexp.MustCompile(`^https://(?:login[.]microsoftonline[.]com|sts[.]windows[.]net)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/v2[.]0)?/?$`)
+
+// sameTenant reports whether the issuer is the tenant that the setting names by its id, if it does.
+func sameTenant(setting, issuer string) bool {
+	want, got := azureTenant.FindStringSubmatch(strings.ToLower(setting)), azureTenant.FindStringSubmatch(issuer)
+	return want == nil || got != nil && got[1] == want[1]
+}
+
 // ErrIDToken says that an ID token proves nothing: its signature, issuer, time or
 // the hash of the access token beside it is wrong.
 var ErrIDToken = errors.New("provider: ID token")

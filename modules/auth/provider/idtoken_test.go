@@ -131,16 +131,32 @@ func TestDirectIssuers(t *testing.T) {
 		"https://evil.net/https://login.microsoftonline.com/a/v2.0": "",
 		"http://login.microsoftonline.com/tenant/v2.0":              "",
 	} {
-		got, err := provider.FindDirect("azure", "", s.token(`{"iss":"`+issuer+`"}`), "")
+		got, err := provider.FindDirect("azure", "", s.token(`{"iss":"`+issuer+`"}`), "", "https://login.microsoftonline.com/common")
 		if (err == nil) != (name != "") || err == nil && (got.Name != name || got.Issuer != issuer) {
 			t.Errorf("%s: %+v %v", issuer, got, err)
 		}
 	}
-	if _, err := provider.FindDirect("apple", "", s.token(`{"iss":"https://appleid.apple.com.evil.net"}`), ""); !errors.Is(err, provider.ErrForeignIssuer) {
+	if _, err := provider.FindDirect("apple", "", s.token(`{"iss":"https://appleid.apple.com.evil.net"}`), "", ""); !errors.Is(err, provider.ErrForeignIssuer) {
 		t.Error(err)
 	}
-	if _, err := provider.FindDirect("keycloak", "https://x", "a.b.c", ""); err != nil {
+	if _, err := provider.FindDirect("keycloak", "https://x", "a.b.c", "", ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where the setting names a tenant by its id, another's people do not come in by an ID token either.
+func TestFindDirectOfOneTenant(t *testing.T) {
+	const tenant, other = "11111111-aaaa-4bbb-8ccc-222222222222", "99999999-aaaa-4bbb-8ccc-222222222222"
+	s := newSigner(t)
+	for issuer, want := range map[string]bool{
+		"https://login.microsoftonline.com/" + tenant + "/v2.0": true, "https://sts.windows.net/" + tenant + "/": true,
+		"https://login.microsoftonline.com/" + other + "/v2.0": false, "https://sts.windows.net/" + other + "/": false,
+		"https://login.microsoftonline.com/contoso/v2.0": false,
+	} {
+		_, err := provider.FindDirect("azure", "", s.token(`{"iss":"`+issuer+`"}`), "", "https://login.microsoftonline.com/"+strings.ToUpper(tenant))
+		if want != (err == nil) || !want && !errors.Is(err, provider.ErrForeignIssuer) {
+			t.Errorf("%s: %v", issuer, err)
+		}
 	}
 }
 
