@@ -90,6 +90,7 @@ func TestListenFollowsTheRole(t *testing.T) {
 		{"all", "LISTEN_ADDR=127.0.0.1:0", "127.0.0.1:0", ""},
 		{"all", "LISTEN_ADDR=:9000", ":9000", "http://localhost:9000"},
 		{"all", "API_EXTERNAL_URL=https://api.example.com/", ":8000", "https://api.example.com"},
+		{"all", "API_EXTERNAL_URL=https://api.example.com/auth/v1/", ":8000", "https://api.example.com"},
 	} {
 		c := load(t, Input{Environ: []string{
 			"MADBASE_ROLE=" + tt.role, "JWT_SECRET=" + testSecret, "DATABASE_URL=" + testDB,

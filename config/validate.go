@@ -29,6 +29,9 @@ func (c *Config) settle(origin map[string]string) {
 		c.Auth.Autoconfirm = false // GoTrue's default, in its place: who relies on it must not find addresses taken unasked
 	}
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
+	if !s.DropIn { // API_EXTERNAL_URL is auth's own address where Supabase's tools write it
+		s.PublicURL = strings.TrimRight(strings.TrimSuffix(s.PublicURL, "/auth/v1"), "/")
+	}
 	if s.PublicURL == "" {
 		s.PublicURL = s.defaultPublicURL()
 	}

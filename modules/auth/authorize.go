@@ -171,10 +171,7 @@ func (m *Module) service(ctx context.Context, name, scopes string) (provider.Pro
 // empty, under the public URL.
 func (m *Module) callbackURL(ctx context.Context, base string) string {
 	if base == "" {
-		base = project.From(ctx).PublicURL
-		if !m.deps.DropIn {
-			base = strings.TrimRight(base, "/") + "/auth/v1"
-		}
+		base = m.apiURL(project.From(ctx))
 	}
 	return strings.TrimRight(base, "/") + "/callback"
 }

@@ -45,7 +45,7 @@ func (m *Module) linkTarget(ctx context.Context, kind mail.Kind) *url.URL {
 		return base.ResolveReference(own)
 	}
 	if m.deps.DropIn {
-		return base.ResolveReference(&url.URL{Path: "/verify"})
+		return base.JoinPath("verify")
 	}
 	return base.JoinPath("auth/v1/verify")
 }

@@ -59,7 +59,7 @@ func (m *Module) metadata(c echo.Context) error {
 func (m *Module) baseURL(p *project.Project) string {
 	issuer := m.issuer(p)
 	if !strings.HasPrefix(issuer, "https://") && !strings.HasPrefix(issuer, "http://") {
-		issuer = p.PublicURL + "/auth/v1"
+		issuer = m.apiURL(p)
 	}
 	return strings.TrimRight(issuer, "/")
 }

@@ -288,3 +288,14 @@ func get(t *testing.T, address string) *http.Response {
 	defer resp.Body.Close()
 	return resp
 }
+
+// In the place of Supabase Auth the server is where its address says, with or without a path.
+func TestOAuthMetadataOfADropIn(t *testing.T) {
+	t.Parallel()
+	s := start(t, oauthConfig(), func(d *auth.Deps) { d.DropIn = true })
+	for _, address := range []string{"https://auth.example.com", "https://api.example.com/auth/v1"} {
+		s.f.PublicURL = address
+		a := s.call("GET", "/.well-known/openid-configuration", "", nil).want(200, "")
+		equal(t, "addresses", []string{a.str("issuer"), a.str("token_endpoint")}, []string{address, address + "/oauth/token"})
+	}
+}

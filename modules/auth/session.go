@@ -196,5 +196,5 @@ func (m *Module) issuer(p *project.Project) string {
 	if m.cfg.JWTIssuer != "" {
 		return m.cfg.JWTIssuer
 	}
-	return p.PublicURL + "/auth/v1"
+	return m.apiURL(p)
 }
