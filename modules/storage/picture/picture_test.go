@@ -1,0 +1,141 @@
+package picture_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"testing"
+
+	"github.com/madbase/madbase/modules/storage/picture"
+)
+
+var small = picture.Transformer{MaxPixels: 1 << 20, MaxMemory: 64 << 20}
+
+func pngOf(t testing.TB, img image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func decoded(t testing.TB, r picture.Result) image.Image {
+	t.Helper()
+	img, _, err := image.Decode(bytes.NewReader(r.Bytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// An even area keeps its colour and its transparency at every ratio, but for what premultiplying rounds.
+func TestScalingKeepsColours(t *testing.T) {
+	t.Parallel()
+	even := color.NRGBA{200, 100, 50, 128}
+	img := image.NewNRGBA(image.Rect(0, 0, 97, 61))
+	draw.Draw(img, img.Rect, image.NewUniform(even), image.Point{}, draw.Src)
+	for width := 1; width <= 97; width += 7 {
+		made, err := small.Transform(context.Background(), pngOf(t, img), picture.Options{Width: width, Quality: 80})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := decoded(t, made)
+		for y := range got.Bounds().Dy() {
+			for x := range got.Bounds().Dx() {
+				r, g, b, a := got.At(x, y).RGBA()
+				if a>>8 != 128 || r>>8 < 99 || r>>8 > 100 || g>>8 < 49 || g>>8 > 50 || b>>8 < 24 || b>>8 > 25 {
+					t.Fatalf("width %d: %v at %d,%d", width, got.At(x, y), x, y)
+				}
+			}
+		}
+	}
+}
+
+// Of an animation whose frames are smaller than its canvas the first is shown where it belongs.
+func TestFirstFrameOfAnAnimation(t *testing.T) {
+	t.Parallel()
+	red := color.RGBA{R: 255, A: 255}
+	frame := image.NewPaletted(image.Rect(10, 10, 20, 20), color.Palette{red, color.RGBA{B: 255, A: 255}})
+	other := image.NewPaletted(image.Rect(0, 0, 40, 20), frame.Palette)
+	var b bytes.Buffer
+	err := gif.EncodeAll(&b, &gif.GIF{Image: []*image.Paletted{frame, other}, Delay: []int{1, 1}, Config: image.Config{Width: 40, Height: 20, ColorModel: frame.Palette}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := small.Transform(context.Background(), b.Bytes(), picture.Options{Width: 20, Quality: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := decoded(t, made)
+	if got.Bounds().Size() != image.Pt(20, 10) || got.At(7, 7) != red {
+		t.Errorf("%v %v", got.Bounds(), got.At(7, 7))
+	}
+	if _, _, _, a := got.At(17, 2).RGBA(); a != 0 {
+		t.Errorf("%v where no frame is", got.At(17, 2))
+	}
+}
+
+// A context that is over ends decoding, scaling and encoding.
+func TestContextEndsTheWork(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, o := range []picture.Options{{}, {Width: 10}} {
+		if _, err := small.Transform(ctx, pngOf(t, image.NewGray(image.Rect(0, 0, 50, 50))), o); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+}
+
+// A picture that takes several times its pixels to decode is refused by what it takes.
+func TestMemoryIsEstimated(t *testing.T) {
+	t.Parallel()
+	deep := pngOf(t, image.NewNRGBA64(image.Rect(0, 0, 100, 100)))
+	flat := pngOf(t, image.NewGray(image.Rect(0, 0, 100, 100)))
+	tight := picture.Transformer{MaxPixels: 1 << 20, MaxMemory: 60000}
+	if _, err := tight.Transform(context.Background(), flat, picture.Options{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := tight.Transform(context.Background(), deep, picture.Options{}); !errors.Is(err, picture.ErrTooLarge) {
+		t.Error(err)
+	}
+}
+
+func FuzzTransform(f *testing.F) {
+	img := image.NewRGBA(image.Rect(0, 0, 9, 5))
+	f.Add(pngOf(f, img), 3, 2, uint8(0), "fp", 0.5)
+	for _, add := range []func(*bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return jpeg.Encode(b, img, nil) },
+		func(b *bytes.Buffer) error { return gif.Encode(b, img, nil) },
+	} {
+		var b bytes.Buffer
+		if err := add(&b); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes(), 4, 0, uint8(1), "noea", -3.0)
+	}
+	f.Add([]byte("\xff\xd8\xff\xe1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"), 0, 0, uint8(2), "", 0.0)
+	f.Add([]byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00/\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"), 1, 1, uint8(0), "", 0.0)
+	tight := picture.Transformer{MaxPixels: 1 << 16, MaxMemory: 4 << 20}
+	f.Fuzz(func(t *testing.T, source []byte, width, height int, resize uint8, side string, offset float64) {
+		o := picture.Options{
+			Width: width % 3000, Height: height % 3000, Resize: picture.Resize(resize % 3), Quality: 80,
+			Gravity: picture.Gravity{Side: side, X: offset, Y: offset},
+		}
+		made, err := tight.Transform(context.Background(), source, o)
+		if err != nil {
+			return
+		}
+		size := decoded(t, made).Bounds().Size()
+		if o.Width > 0 && size.X > o.Width || o.Height > 0 && size.Y > o.Height {
+			t.Errorf("%v made of %+v", size, o)
+		}
+	})
+}
