@@ -162,6 +162,25 @@ func (f *fields) integer(name string, least int64) *int64 {
 	return &n
 }
 
+// number reads a finite number; nil when it is absent.
+func (f *fields) number(name string) *float64 {
+	var text string
+	switch v := f.values[name].(type) {
+	case nil:
+		return nil
+	case json.Number:
+		text = v.String()
+	case string:
+		text = strings.TrimSpace(v)
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
+		f.fault(name, "must be number")
+		return nil
+	}
+	return &x
+}
+
 // boolean reads a truth value, or fallback when it is absent.
 func (f *fields) boolean(name string, fallback bool) bool {
 	switch v := f.values[name].(type) {

@@ -40,11 +40,12 @@ func viewBucket(b store.Bucket, withType bool) bucketView {
 	return v
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
+func deref[T any](p *T) T {
+	if p == nil {
+		var none T
+		return none
 	}
-	return *s
+	return *p
 }
 
 func (m *Module) createBucket(rq *call) error {

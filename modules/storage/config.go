@@ -12,6 +12,7 @@ type Config struct {
 	UploadTTL      int   `env:"UPLOAD_SIGNED_URL_EXPIRATION_TIME,SIGNED_UPLOAD_URL_EXPIRATION_TIME" default:"7200" doc:"Seconds that a signed upload URL is good for." group:"storage"`
 	EmptyBucketMax int   `env:"STORAGE_EMPTY_BUCKET_MAX" default:"200000" doc:"Most objects that emptying a bucket deletes; a fuller bucket is refused." group:"storage"`
 	SharedMaxAge   int   `env:"RESPONSE_S_MAXAGE" default:"0" doc:"Seconds of s-maxage in answers to conditional downloads; 0 leaves it out." group:"storage"`
+	Images         ImageConfig
 }
 
 // Validate names every fault.
@@ -32,6 +33,7 @@ func (c Config) Validate() error {
 	if c.SharedMaxAge < 0 {
 		errs = append(errs, errors.New("RESPONSE_S_MAXAGE must not be negative"))
 	}
+	errs = append(errs, c.Images.Validate())
 	return errors.Join(errs...)
 }
 

@@ -66,16 +66,21 @@ func (m *Module) getPublic(rq *call) error  { return m.serve(rq, findPublic, tim
 func (m *Module) getVisible(rq *call) error { return m.serve(rq, findVisible, time.Time{}) }
 
 func (m *Module) getSigned(rq *call) error {
-	token, err := rq.verifyURL("download")
+	token, err := rq.verifyDownload()
 	if err != nil {
 		return err
 	}
 	return m.serve(rq, findSigned, time.Unix(token.Expires, 0))
 }
 
-// serve answers with an object's bytes, or says that the client has them. When
-// the bytes are gone the row is read again: they may have been replaced meanwhile.
+// serve answers with an object's bytes, or says that the client has them.
 func (m *Module) serve(rq *call, find finder, expires time.Time) error {
+	return withObject(rq, find, func(o store.Object) error { return m.serveObject(rq, o, expires) })
+}
+
+// withObject calls use with the object. When its bytes are gone the row is read
+// again: they may have been replaced meanwhile.
+func withObject(rq *call, find finder, use func(store.Object) error) error {
 	const attempts = 20 // each is lost only to one more overwrite
 	version := ""
 	for attempt := 1; ; attempt++ {
@@ -87,7 +92,7 @@ func (m *Module) serve(rq *call, find finder, expires time.Time) error {
 			return errNoBytes(fmt.Errorf("storage: version %s: %w", version, blob.ErrNotFound))
 		}
 		version = deref(o.Version)
-		err = m.serveObject(rq, o, expires)
+		err = use(o)
 		if !errors.Is(err, blob.ErrNotFound) {
 			return err
 		}

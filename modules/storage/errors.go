@@ -104,6 +104,16 @@ func errLocked() *apierr.Error {
 	return fail(http.StatusLocked, "ResourceLocked", "ResourceLocked", "The resource is locked")
 }
 
+// errImage is a fault of a transformation. Its label is its code.
+func errImage(status int, message string) *apierr.Error {
+	return fail(status, "InvalidRequest", "InvalidRequest", message)
+}
+
+// errAborted tells a client that went away.
+func errAborted() *apierr.Error {
+	return real(fail(statusAborted, "Request aborted", "Aborted", "Request aborted"))
+}
+
 // errBody tells that the request's body ended or broke before it was whole.
 func errBody(cause error) *apierr.Error {
 	return errInvalidRequest("Request stream closed before upload could complete").Because(cause)
@@ -210,7 +220,7 @@ func (m *Module) noRoute(r *http.Request, e *apierr.Error) (int, any) {
 	}
 	path := strings.TrimPrefix(r.URL.RequestURI(), m.prefix)
 	message := "Route " + r.Method + ":" + path + " not found"
-	if strings.HasPrefix(path, "/object") || strings.HasPrefix(path, "/bucket") {
+	if strings.HasPrefix(path, "/object") || strings.HasPrefix(path, "/bucket") || strings.HasPrefix(path, "/render/image") {
 		return http.StatusNotFound, errorBody{"404", "Not Found", message, "InvalidRequest"}
 	}
 	return http.StatusNotFound, struct {

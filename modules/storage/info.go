@@ -30,7 +30,7 @@ func (m *Module) infoPublic(rq *call) error  { return m.info(rq, findPublic) }
 func (m *Module) infoVisible(rq *call) error { return m.info(rq, findVisible) }
 
 func (m *Module) headSigned(rq *call) error {
-	token, err := rq.verifyURL("download")
+	token, err := rq.verifyDownload()
 	if err != nil {
 		return err
 	}

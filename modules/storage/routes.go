@@ -41,10 +41,23 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/object/info/:bucket/*", m.handle("object.get_authenticated_info", optional, m.infoVisible))
 	g.HEAD("/object/info/:bucket/*", m.handle("object.get_authenticated_info", optional, m.infoVisible))
 
+	if m.cfg.Images.Enabled {
+		m.renderRoutes(g)
+	}
+
 	g.GET("/object/:bucket/*", m.handle("storage.object.get_authenticated", optional, m.getVisible))
 	g.HEAD("/object/:bucket/*", m.handle("object.head_authenticated_info", optional, m.headVisible))
 	g.POST("/object/:bucket/*", m.handle("storage.object.upload", signedIn, m.createObject))
 	g.PUT("/object/:bucket/*", m.handle("storage.object.upload_update", signedIn, m.updateObject))
 	g.DELETE("/object/:bucket/*", m.handle("storage.object.delete", signedIn, m.deleteObject))
 	g.DELETE("/object/:bucket", m.handle("storage.object.delete_many", signedIn, m.deleteObjects))
+}
+
+// renderRoutes are those of image transformation.
+func (m *Module) renderRoutes(g *echo.Group) {
+	for _, method := range []string{"GET", "HEAD"} {
+		g.Add(method, "/render/image/public/:bucket/*", m.handle("storage.render.image_public", open, m.renderPublic))
+		g.Add(method, "/render/image/authenticated/:bucket/*", m.handle("storage.render.image_authenticated", signedIn, m.renderVisible))
+		g.Add(method, "/render/image/sign/:bucket/*", m.handle("storage.render.image_sign", open, m.renderSigned))
+	}
 }

@@ -18,7 +18,8 @@ import (
 )
 
 // urlToken is what a signed URL's token says: which object it opens, for what,
-// until when. Upload tokens have Upsert and may have Owner.
+// until when. Upload tokens have Upsert and may have Owner, those that open a
+// transformed image have Transformations and Format.
 type urlToken struct {
 	Owner   string `json:"owner,omitempty"`
 	URL     string `json:"url"`
@@ -26,20 +27,30 @@ type urlToken struct {
 	Scope   string `json:"scope"`
 	Issued  int64  `json:"iat"`
 	Expires int64  `json:"exp"`
+
+	Transformations string `json:"-"`
+	Format          string `json:"-"`
 }
 
 // downloadToken is a urlToken without the members that make an upload's.
 type downloadToken struct {
-	URL     string `json:"url"`
-	Scope   string `json:"scope"`
-	Issued  int64  `json:"iat"`
-	Expires int64  `json:"exp"`
+	Transformations string `json:"transformations,omitempty"`
+	Format          string `json:"format,omitempty"`
+	URL             string `json:"url"`
+	Scope           string `json:"scope"`
+	Issued          int64  `json:"iat"`
+	Expires         int64  `json:"exp"`
 }
 
 // signDownload mints the token that opens target for seconds from now.
 func (rq *call) signDownload(target string, seconds int64) (string, error) {
+	return rq.signImage(target, seconds, "", "")
+}
+
+// signImage is signDownload for what is transformed.
+func (rq *call) signImage(target string, seconds int64, transformations, format string) (string, error) {
 	issued := time.Now().Unix()
-	return rq.sign(downloadToken{target, "download", issued, issued + seconds})
+	return rq.sign(downloadToken{transformations, format, target, "download", issued, issued + seconds})
 }
 
 func (rq *call) sign(token any) (string, error) {
@@ -85,7 +96,19 @@ func (rq *call) verifyURL(scope string) (urlToken, error) {
 	token.URL, token.Scope, token.Expires = target, got, caller.Expires.Unix()
 	token.Owner, _ = caller.Payload["owner"].(string)
 	token.Upsert, _ = upsert.(bool)
+	token.Transformations, _ = caller.Payload["transformations"].(string)
+	token.Format, _ = caller.Payload["format"].(string)
 	return token, nil
+}
+
+// verifyDownload is verifyURL for an object as it is: who was given a smaller
+// picture of it is not given the original.
+func (rq *call) verifyDownload() (urlToken, error) {
+	token, err := rq.verifyURL("download")
+	if err == nil && token.Transformations != "" {
+		err = errSignature("Token is scoped for a transformed image")
+	}
+	return token, err
 }
 
 func errJWT(text string) *apierr.Error {
@@ -115,20 +138,32 @@ func (m *Module) signURL(rq *call) error {
 		return err
 	}
 	seconds := expiresIn(f)
+	options := f.object("transform")
+	t := readTransform(options)
+	f.join(options)
 	if err := f.fails(); err != nil {
 		return err
+	}
+	transformations, route := "", "/object/sign/"
+	if m.cfg.Images.Enabled {
+		transformations = t.words(m.cfg.Images, true)
+	}
+	if transformations == "" {
+		t.format = ""
+	} else {
+		route = "/render/image/sign/"
 	}
 	if _, err := store.FindObjectOnce(rq.ctx(), rq.as(rq.own), rq.bucket, rq.key); err != nil {
 		return err
 	}
 	target := rq.bucket + "/" + rq.key
-	token, err := rq.signDownload(target, seconds)
+	token, err := rq.signImage(target, seconds, transformations, t.format)
 	if err != nil {
 		return err
 	}
 	return httpx.JSON(rq, http.StatusOK, struct {
 		SignedURL string `json:"signedURL"`
-	}{"/object/sign/" + target + "?token=" + token})
+	}{route + target + "?token=" + token})
 }
 
 // maxPaths is how many URLs one request may sign.

@@ -29,16 +29,17 @@ type Deps struct {
 type Module struct {
 	module.Base
 
-	cfg   Config
-	blobs blob.Store
-	log   *slog.Logger
+	cfg    Config
+	blobs  blob.Store
+	images *images
+	log    *slog.Logger
 	// prefix is what comes before the module's own paths in a request's path.
 	prefix string
 }
 
 // New returns the module. cfg must be valid.
 func New(cfg Config, deps Deps) *Module {
-	return &Module{cfg: cfg, blobs: deps.Blobs, log: deps.Log}
+	return &Module{cfg: cfg, blobs: deps.Blobs, images: newImages(cfg.Images, deps), log: deps.Log}
 }
 
 // Name is "storage".
@@ -46,6 +47,12 @@ func (m *Module) Name() string { return "storage" }
 
 // ErrorShape is the storage dialect of errors.
 func (m *Module) ErrorShape() apierr.Shape { return m.shape }
+
+// Start looks for the program that writes WebP and AVIF.
+func (m *Module) Start(context.Context) error {
+	m.images.findCommand()
+	return nil
+}
 
 // Ready asks the blob store.
 func (m *Module) Ready(ctx context.Context) error {

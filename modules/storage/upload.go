@@ -189,7 +189,7 @@ func putError(err error) error {
 		return errBody(err)
 	}
 	if errors.Is(err, context.Canceled) {
-		return real(fail(statusAborted, "Request aborted", "Aborted", "Request aborted")).Because(err)
+		return errAborted().Because(err)
 	}
 	return err
 }
