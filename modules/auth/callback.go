@@ -26,7 +26,7 @@ func (m *Module) callback(c echo.Context) error {
 	}
 	flow, err := m.claimFlow(c, values.Get("state"))
 	if err != nil { // nobody knows where it should have led
-		return goTo(c, http.StatusSeeOther, withQuery(m.siteURL(c.Request()), m.callbackError(c, err)))
+		return goTo(c, http.StatusSeeOther, withQuery(m.siteURL(c.Request().Context()), m.callbackError(c, err)))
 	}
 	address, err := m.arrive(c, flow, values)
 	if err != nil {
@@ -96,7 +96,7 @@ func (m *Module) target(c echo.Context, flow *store.FlowState) string {
 	case flow.Referrer != "":
 		return flow.Referrer
 	}
-	return m.siteURL(c.Request())
+	return m.siteURL(c.Request().Context())
 }
 
 // arrive finishes a sign-in and returns where the browser goes with what the app gets.

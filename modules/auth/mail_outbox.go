@@ -106,7 +106,7 @@ func (m *Module) postMail(ctx context.Context, tx db.Queryer, msg mail.Message) 
 		return nil
 	}
 	drafts, err := msg.Drafts(mail.Links{
-		SiteURL: m.cfg.SiteURL,
+		SiteURL: m.siteURL(ctx),
 		Confirmation: func(kind mail.Kind, tokenHash, redirectTo string) string {
 			return m.mailLink(ctx, kind, tokenHash, redirectTo)
 		},

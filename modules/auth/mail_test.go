@@ -161,6 +161,27 @@ func TestMailOfAnEmailChangeGoesToBoth(t *testing.T) {
 	equal(t, "codes", codes, map[string]string{"ann@example.com": "123456", "new@example.com": "654321"})
 }
 
+// Who has no address yet reads of none, and who set no site, of the public URL.
+func TestMailsNameWhatThereIs(t *testing.T) {
+	t.Parallel()
+	sink := mailtest.Start(t)
+	cfg := mailConfig(sink)
+	cfg.SiteURL = ""
+	p := startPost(t, cfg)
+	p.send(p.message(mail.Invite))
+	if got := sink.Next(); p.f.PublicURL == "" || !strings.Contains(got.HTML, "ann@example.com at "+p.f.PublicURL+".") {
+		t.Errorf("%q in %s", p.f.PublicURL, got.HTML)
+	}
+	msg := p.message(mail.EmailChange)
+	user := *msg.User
+	user.Email = ""
+	msg.User, msg.NewEmail, msg.Token, msg.TokenNew = &user, "new@example.com", "", "654321"
+	p.send(msg)
+	if got := sink.Next(); !strings.Contains(got.HTML, "is to be new@example.com.") {
+		t.Error(got.HTML)
+	}
+}
+
 func TestMailOutlivesItsProcess(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

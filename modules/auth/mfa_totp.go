@@ -36,7 +36,7 @@ type totpKeyBody struct {
 // newTOTPKey makes a shared key, named in the app by issuer and account.
 func (m *Module) newTOTPKey(c echo.Context, user *store.User, issuer string) (*totpKeyBody, error) {
 	if issuer == "" {
-		site, err := url.Parse(cmp.Or(m.cfg.SiteURL, projectOf(c).PublicURL))
+		site, err := url.Parse(m.siteURL(c.Request().Context()))
 		if err != nil {
 			return nil, fmt.Errorf("auth: enroll: site URL: %w", err)
 		}

@@ -158,7 +158,7 @@ func (m *Module) consentPage(c echo.Context, id string) string {
 	if strings.Contains(path, "?") {
 		separator = "&"
 	}
-	return strings.TrimRight(m.siteURL(c.Request()), "/") + path + separator + "authorization_id=" + id
+	return strings.TrimRight(m.siteURL(c.Request().Context()), "/") + path + separator + "authorization_id=" + id
 }
 
 // errorRedirect is where the user goes with an error for the app (RFC 6749, section 4.1.2.1).

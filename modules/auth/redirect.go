@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -91,11 +92,11 @@ func isLocal(host string) bool {
 }
 
 // siteURL is where the app is.
-func (m *Module) siteURL(r *http.Request) string {
+func (m *Module) siteURL(ctx context.Context) string {
 	if m.redirects.site != "" {
 		return m.redirects.site
 	}
-	if p := project.From(r.Context()); p != nil {
+	if p := project.From(ctx); p != nil {
 		return p.PublicURL
 	}
 	return ""
@@ -103,7 +104,7 @@ func (m *Module) siteURL(r *http.Request) string {
 
 // redirectAllowed reports whether links and sign-ins may lead to address.
 func (m *Module) redirectAllowed(r *http.Request, address string) bool {
-	return m.redirects.allow(m.siteURL(r), address)
+	return m.redirects.allow(m.siteURL(r.Context()), address)
 }
 
 // redirectTo is where the request's link or sign-in leads: what its header or
@@ -120,5 +121,5 @@ func (m *Module) redirectTo(r *http.Request) string {
 			return address
 		}
 	}
-	return m.siteURL(r)
+	return m.siteURL(r.Context())
 }

@@ -38,7 +38,7 @@ func (m *Module) ssoAnswer(c echo.Context) error {
 	}
 	address, err := m.signInSSO(c)
 	if err != nil {
-		return c.Redirect(http.StatusSeeOther, withQuery(m.siteURL(r), m.errorValues(c, err)))
+		return c.Redirect(http.StatusSeeOther, withQuery(m.siteURL(r.Context()), m.errorValues(c, err)))
 	}
 	return c.Redirect(http.StatusFound, address)
 }
@@ -213,7 +213,7 @@ var (
 func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity) (address string, err error) {
 	r, q := c.Request(), projectOf(c).DB.Auth
 	if !m.redirectAllowed(r, back.redirectTo) {
-		back.redirectTo = m.siteURL(r)
+		back.redirectTo = m.siteURL(r.Context())
 	}
 	if err := m.beforeAccount(c, who); err != nil {
 		return "", err

@@ -66,7 +66,7 @@ func (m *Module) pressed(c echo.Context) error {
 	}
 	l := link{Token: r.PostForm.Get("token"), Type: r.PostForm.Get("type"), RedirectTo: r.PostForm.Get("redirect_to")}
 	if !m.redirectAllowed(r, l.RedirectTo) {
-		l.RedirectTo = m.siteURL(r)
+		l.RedirectTo = m.siteURL(r.Context())
 	}
 	if err := l.check(); err != nil {
 		return err

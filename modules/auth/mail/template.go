@@ -44,7 +44,7 @@ var builtIns = map[Kind]builtIn{
 	},
 	EmailChange: {
 		"Confirm the change of your email address",
-		`{{template "heading" "Confirm the change of your email address"}}<p>The address of your account is to change from {{.Email}} to {{.NewEmail}}.</p>` + codeAndLink + ignore,
+		`{{template "heading" "Confirm the change of your email address"}}<p>The address of your account is to {{if .Email}}change from {{.Email}} to{{else}}be{{end}} {{.NewEmail}}.</p>` + codeAndLink + ignore,
 	},
 	Reauthentication: {
 		"{{.Token}} is your code",
