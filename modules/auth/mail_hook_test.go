@@ -41,7 +41,7 @@ func TestMailGoesToTheHook(t *testing.T) {
 	in := <-got
 	equal(t, "email_data", in.Data, map[string]string{
 		"token": "123456", "token_hash": "newhash", "token_new": "654321", "token_hash_new": "pkce_hash",
-		"redirect_to": msg.RedirectTo, "email_action_type": "email_change", "site_url": "http://localhost:8000",
+		"redirect_to": msg.RedirectTo, "email_action_type": "email_change", "site_url": "http://localhost:8000/auth/v1",
 		"old_email": "", "old_phone": "", "provider": "", "factor_type": "",
 	})
 	equal(t, "user", []any{in.User["email"], in.User["new_email"], in.Metadata.Name}, []any{"ann@example.com", "new@example.com", "send-email"})

@@ -44,24 +44,22 @@ func (m *Module) linkTarget(ctx context.Context, kind mail.Kind) *url.URL {
 	if own, err := url.Parse(m.cfg.Mail.URLPaths[string(kind)]); err == nil && own.String() != "" {
 		return base.ResolveReference(own)
 	}
-	if m.deps.DropIn {
-		return base.JoinPath("verify")
-	}
-	return base.JoinPath("auth/v1/verify")
+	return base.JoinPath("verify")
 }
 
-// linkBase is the address that links begin with: the request's own host, where it
-// is one of GOTRUE_MAILER_EXTERNAL_HOSTS, or else the project's public URL.
+// linkBase is the surface's address that links begin with: at the request's own
+// host, where it is one of GOTRUE_MAILER_EXTERNAL_HOSTS, or else at the project's
+// public URL.
 func (m *Module) linkBase(ctx context.Context) string {
 	if r := slipOf(ctx).request; r != nil {
 		if base := m.externalHost(r); base != "" {
-			return base
+			return m.surfaceAt(base)
 		}
 	}
 	if p := project.From(ctx); p != nil {
-		return p.PublicURL
+		return m.apiURL(p)
 	}
-	return ""
+	return m.surfaceAt("")
 }
 
 // externalHost is the address of the allowed host that r came to, or nothing. The

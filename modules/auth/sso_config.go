@@ -98,11 +98,14 @@ func (m *Module) samlService(p *project.Project) saml.Service {
 }
 
 // apiURL is where clients reach this surface.
-func (m *Module) apiURL(p *project.Project) string {
+func (m *Module) apiURL(p *project.Project) string { return m.surfaceAt(p.PublicURL) }
+
+// surfaceAt is where this surface is at an address.
+func (m *Module) surfaceAt(address string) string {
 	if m.deps.DropIn {
-		return p.PublicURL
+		return address
 	}
-	return p.PublicURL + "/auth/v1"
+	return address + "/auth/v1"
 }
 
 // withSAML makes a route one of those that are there only with SAML.
