@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/draw"
@@ -36,9 +37,9 @@ func readHeader(source []byte) (header, error) {
 	case bytes.HasPrefix(source, []byte("\xff\xd8\xff")):
 		h.format, config = JPEG, jpeg.DecodeConfig
 		h.scanJPEG(source)
-	case bytes.HasPrefix(source, []byte("\x89PNG\r\n\x1a\n")):
+	case bytes.HasPrefix(source, []byte(pngMark)):
 		h.format, config = PNG, png.DecodeConfig
-		h.turn = readOrientation(chunk(source[8:], "eXIf", binary.BigEndian, 4))
+		h.turn = readOrientation(chunk(source[len(pngMark):], "eXIf", binary.BigEndian, 4))
 	case bytes.HasPrefix(source, []byte("GIF8")):
 		h.format, config = GIF, gif.DecodeConfig
 		h.perPixel = 5 // the frame and, where that is smaller, the canvas
@@ -58,6 +59,32 @@ func readHeader(source []byte) (header, error) {
 		h.perPixel = 8
 	}
 	return h, nil
+}
+
+const pngMark = "\x89PNG\r\n\x1a\n"
+
+// mended is a source whose PNG checksums are right: browsers and libvips show
+// pictures whose are not, the decoder does not. The source itself stays as it is.
+func mended(source []byte) []byte {
+	if !bytes.HasPrefix(source, []byte(pngMark)) {
+		return source
+	}
+	out := source
+	for at := int64(len(pngMark)); at+12 <= int64(len(source)); {
+		end := at + 8 + int64(binary.BigEndian.Uint32(source[at:]))
+		if end+4 > int64(len(source)) {
+			break
+		}
+		sum := crc32.ChecksumIEEE(source[at+4 : end])
+		if binary.BigEndian.Uint32(source[end:]) != sum {
+			if &out[0] == &source[0] {
+				out = bytes.Clone(source)
+			}
+			binary.BigEndian.PutUint32(out[end:], sum)
+		}
+		at = end + 4
+	}
+	return out
 }
 
 // exifMark begins EXIF data in a JPEG, and by mistake in some WebPs.

@@ -87,6 +87,7 @@ type Transformer struct {
 // Transform makes of source what o asks for. ErrUnsupported, ErrTooLarge, the
 // context's error.
 func (t Transformer) Transform(ctx context.Context, source []byte, o Options) (Result, error) {
+	source = mended(source)
 	h, err := readHeader(source)
 	if err != nil {
 		return Result{}, err

@@ -82,6 +82,21 @@ func TestFirstFrameOfAnAnimation(t *testing.T) {
 	}
 }
 
+// Browsers show a PNG whose checksums are wrong, so it is made smaller too.
+func TestChecksumsOfPNGsDoNotMatter(t *testing.T) {
+	t.Parallel()
+	source := pngOf(t, image.NewGray(image.Rect(0, 0, 50, 50)))
+	at := bytes.Index(source, []byte("IEND"))
+	copy(source[at-8:], "wxyz") // the checksum of IDAT, before the length of IEND
+	before := bytes.Clone(source)
+	if _, err := small.Transform(context.Background(), source, picture.Options{Width: 10}); err != nil {
+		t.Error(err)
+	}
+	if !bytes.Equal(source, before) {
+		t.Error("the source was changed")
+	}
+}
+
 // A context that is over ends decoding, scaling and encoding.
 func TestContextEndsTheWork(t *testing.T) {
 	t.Parallel()
