@@ -36,6 +36,7 @@ func readHeader(source []byte) (header, error) {
 	switch {
 	case bytes.HasPrefix(source, []byte("\xff\xd8\xff")):
 		h.format, config = JPEG, jpeg.DecodeConfig
+		h.perPixel = 15 // of what the scan does not understand: progressive, and no plane smaller than the others
 		h.scanJPEG(source)
 	case bytes.HasPrefix(source, []byte(pngMark)):
 		h.format, config = PNG, png.DecodeConfig
@@ -57,6 +58,10 @@ func readHeader(source []byte) (header, error) {
 	h.width, h.height = c.Width, c.Height
 	if c.ColorModel == color.NRGBA64Model || c.ColorModel == color.RGBA64Model {
 		h.perPixel = 8
+	}
+	const interlaced = 28 // where a PNG says so
+	if h.format == PNG && source[interlaced] != 0 {
+		h.perPixel += h.perPixel / 2 // its last pass is half of the picture, and decoded apart
 	}
 	return h, nil
 }
@@ -92,9 +97,9 @@ const exifMark = "Exif\x00\x00"
 
 // scanJPEG looks through the segments before the pixels for the orientation and
 // for what makes decoding expensive: a progressive picture's coefficients are
-// all kept, four bytes for each.
+// all kept, four bytes for each. It ends where the structure is not plain.
 func (h *header) scanJPEG(source []byte) {
-	const exif, baseline, progressive, scan = 0xe1, 0xc0, 0xc2, 0xda
+	const exif, baseline, progressive = 0xe1, 0xc0, 0xc2
 	for at := 2; at+4 <= len(source) && source[at] == 0xff; {
 		kind := source[at+1]
 		if kind == 0xff { // padding
@@ -102,7 +107,7 @@ func (h *header) scanJPEG(source []byte) {
 			continue
 		}
 		length := int(binary.BigEndian.Uint16(source[at+2:]))
-		if kind == scan || length < 2 || at+2+length > len(source) {
+		if kind < baseline || bare(kind) || length < 2 || at+2+length > len(source) {
 			return
 		}
 		data := source[at+4 : at+2+length]
@@ -110,19 +115,26 @@ func (h *header) scanJPEG(source []byte) {
 		case kind == exif && bytes.HasPrefix(data, []byte(exifMark)):
 			h.turn = readOrientation(data[len(exifMark):])
 		case kind == baseline || kind == progressive || kind == baseline+1:
-			h.perPixel = samples(data)
+			each := 1
 			if kind == progressive {
-				h.perPixel *= 5
+				each = 5
 			}
+			h.perPixel = perPixel(data, each)
 		}
 		at += 2 + length
 	}
 }
 
-// samples is how many bytes a pixel takes by a frame header, rounded up.
-func samples(frame []byte) int {
+// bare reports whether a marker has no length, or comes after the headers.
+func bare(kind byte) bool {
+	const firstRestart, scan = 0xd0, 0xda
+	return kind >= firstRestart && kind <= scan
+}
+
+// perPixel is how many bytes a pixel takes by a frame header, rounded up, when each sample takes that many.
+func perPixel(frame []byte, each int) int {
 	if len(frame) < 6 || len(frame) < 6+3*int(frame[5]) {
-		return 4
+		return 3 * each
 	}
 	var total, maxX, maxY int
 	for i := range int(frame[5]) {
@@ -131,9 +143,10 @@ func samples(frame []byte) int {
 		maxX, maxY = max(maxX, x), max(maxY, y)
 	}
 	if frame[5] == 4 { // four inks become a picture of their own beside the planes
-		return 8
+		return 4*each + 4
 	}
-	return (total + max(maxX*maxY, 1) - 1) / max(maxX*maxY, 1)
+	block := max(maxX*maxY, 1)
+	return (total*each + block - 1) / block
 }
 
 // chunk returns the data of the first chunk of that name; tail bytes follow each

@@ -31,11 +31,8 @@ func (p plan) changes() bool {
 
 func (a axis) changes() bool { return a.scaled != a.source || a.count != a.source }
 
-// memory estimates the bytes that scaling and turning need.
+// memory estimates the bytes that scaling, turning and the encoded result need.
 func (p plan) memory() int64 {
-	if !p.changes() {
-		return 0
-	}
 	made := 4 * int64(p.x.count) * int64(p.y.count)
 	window := 4 * int64(p.x.count) * int64(p.y.window())
 	if p.turn != (orientation{}) {

@@ -114,12 +114,26 @@ func TestMemoryIsEstimated(t *testing.T) {
 	t.Parallel()
 	deep := pngOf(t, image.NewNRGBA64(image.Rect(0, 0, 100, 100)))
 	flat := pngOf(t, image.NewGray(image.Rect(0, 0, 100, 100)))
-	tight := picture.Transformer{MaxPixels: 1 << 20, MaxMemory: 60000}
-	if _, err := tight.Transform(context.Background(), flat, picture.Options{}); err != nil {
-		t.Error(err)
+	var plain bytes.Buffer
+	if err := jpeg.Encode(&plain, image.NewRGBA(image.Rect(0, 0, 100, 100)), nil); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := tight.Transform(context.Background(), deep, picture.Options{}); !errors.Is(err, picture.ErrTooLarge) {
-		t.Error(err)
+	tight := picture.Transformer{MaxPixels: 1 << 20, MaxMemory: 100000}
+	for name, source := range map[string][]byte{"PNG": flat, "JPEG": plain.Bytes()} {
+		if _, err := tight.Transform(context.Background(), source, picture.Options{Quality: 80}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	frame := bytes.Index(plain.Bytes(), []byte("\xff\xc0"))
+	interlaced := bytes.Clone(deep)
+	interlaced[28] = 1
+	progressive := bytes.Clone(plain.Bytes())
+	progressive[frame+1] = 0xc2
+	garbled := append([]byte("\xff\xd8\xff\xd0"), plain.Bytes()[2:]...)
+	for name, source := range map[string][]byte{"16 bits": deep, "interlaced": interlaced, "progressive": progressive, "garbled": garbled} {
+		if _, err := tight.Transform(context.Background(), source, picture.Options{Quality: 80}); !errors.Is(err, picture.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
