@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -68,21 +69,17 @@ func (m *Module) errorValues(c echo.Context, err error) url.Values {
 	return url.Values{"error": {oauthName(e.Status, code)}, "error_code": {code}, "error_description": {message}}
 }
 
+// oauthNames are RFC 6749's names (section 4.1.2.1) for the statuses of errors.
+var oauthNames = map[int]string{
+	http.StatusBadRequest: oauthInvalidRequest, http.StatusUnauthorized: "unauthorized_client", http.StatusForbidden: oauthAccessDenied,
+	http.StatusInternalServerError: oauthServerFailed, http.StatusServiceUnavailable: "temporarily_unavailable",
+}
+
 // oauthName is OAuth's name for an error (RFC 6749, section 4.1.2.1).
 func oauthName(status int, code string) string {
 	switch code {
 	case codeSignupDisabled, codeUserBanned, codeProviderEmail:
 		return oauthAccessDenied
 	}
-	switch status {
-	case http.StatusBadRequest:
-		return oauthInvalidRequest
-	case http.StatusUnauthorized:
-		return "unauthorized_client"
-	case http.StatusForbidden:
-		return oauthAccessDenied
-	case http.StatusServiceUnavailable:
-		return "temporarily_unavailable"
-	}
-	return oauthServerFailed
+	return cmp.Or(oauthNames[status], oauthServerFailed)
 }

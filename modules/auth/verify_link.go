@@ -178,12 +178,6 @@ func leadMessage(to *url.URL, message string, inQuery bool) {
 	leadFragment(to, with)
 }
 
-// oauthNames are RFC 6749's names (section 4.1.2.1) for the statuses of errors.
-var oauthNames = map[int]string{
-	http.StatusBadRequest: "invalid_request", http.StatusUnauthorized: "unauthorized_client", http.StatusForbidden: "access_denied",
-	http.StatusInternalServerError: "server_error", http.StatusServiceUnavailable: "temporarily_unavailable",
-}
-
 // leadError tells the app of an error by the address; in a flow with PKCE in the
 // query too. One that is not for strangers is logged and told of without its text.
 func (m *Module) leadError(c echo.Context, to *url.URL, err error, inQuery bool) {
