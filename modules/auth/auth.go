@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -40,8 +41,8 @@ type Deps struct {
 	Version string
 	// Projects are those whose mails this process sends; nil is those of its requests.
 	Projects *project.Directory
-	// MailSecret is what mails are encrypted with until they have left; empty makes
-	// one up, that no other process and no later one knows.
+	// MailSecret is what mails are encrypted with until they have left, and what their
+	// links carry for good; empty makes one up, that no other process and no later one knows.
 	MailSecret secret.String
 	// InboxURL is where the dev inbox is shown, which gets the mails where there is
 	// no mail server; empty is no such inbox.
@@ -77,7 +78,9 @@ type Module struct {
 	box       *seal.Box
 	cleaner   cleaner
 	sso       sso
-	now       func() time.Time
+	// linkKey encrypts what links carry.
+	linkKey []byte
+	now     func() time.Time
 	// services are the built-in sign-in services, custom those that administrators describe.
 	services, custom *provider.Services
 }
@@ -92,6 +95,9 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	}
 	if deps.ClientIP == nil {
 		deps.ClientIP = peer
+	}
+	if deps.MailSecret == "" {
+		deps.MailSecret = secret.String(rand.Text() + rand.Text())
 	}
 	if deps.Transport == nil {
 		deps.Transport = outgoing()
@@ -121,6 +127,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, box: box, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
+	m.linkKey = []byte(deps.MailSecret.Derive("auth/links", 32).Reveal())
 	if m.sso, err = newSSO(cfg.SAML); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}

@@ -39,7 +39,7 @@ func config() auth.Config {
 func start(t *testing.T, cfg auth.Config, change ...func(*auth.Deps)) *server {
 	t.Helper()
 	f := testkit.NewProject(t, "auth")
-	deps := auth.Deps{Log: testkit.Log(), Version: "test", BcryptCost: bcrypt.MinCost}
+	deps := auth.Deps{Log: testkit.Log(), Version: "test", BcryptCost: bcrypt.MinCost, MailSecret: testkit.JWTSecret}
 	for _, c := range change {
 		c(&deps)
 	}
@@ -53,7 +53,7 @@ func start(t *testing.T, cfg auth.Config, change ...func(*auth.Deps)) *server {
 // again is the same project's module with other settings.
 func (s *server) again(cfg auth.Config) *server {
 	s.t.Helper()
-	m, err := auth.New(cfg, auth.Deps{Log: testkit.Log(), Version: "test", BcryptCost: bcrypt.MinCost})
+	m, err := auth.New(cfg, auth.Deps{Log: testkit.Log(), Version: "test", BcryptCost: bcrypt.MinCost, MailSecret: testkit.JWTSecret})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ type FlowConfig struct {
 	StateExpiry       time.Duration `env:"GOTRUE_EXTERNAL_FLOW_STATE_EXPIRY_DURATION" default:"5m" doc:"How long a sign-in that ends in a code may take, from its beginning or from the opening of its magic link; never below 5m." group:"optional"`
 	RequireReauth     bool          `env:"GOTRUE_SECURITY_UPDATE_PASSWORD_REQUIRE_REAUTHENTICATION" default:"false" doc:"Ask for a nonce from GET /reauthenticate when a user whose session is older than a day sets a new password." group:"optional"`
 	RateLimitVerify   int           `env:"GOTRUE_RATE_LIMIT_VERIFY" default:"30" doc:"Verifications of codes and links per caller in 5 minutes; 0 is no limit." group:"optional"`
-	RateLimitCode     int           `env:"MADBASE_AUTH_RATE_LIMIT_CODE" default:"30" doc:"Codes that may be tried for one address or number in an hour, by whomever; 0 is no limit. Links are not counted." group:"optional"`
+	RateLimitCode     int           `env:"MADBASE_AUTH_RATE_LIMIT_CODE" default:"30" doc:"Codes that may be tried for one address or number in an hour, by whomever; 0 is no limit. Links count only where they carry the hash of a code in the clear, as those of Supabase Auth do, and then all together." group:"optional"`
 	ConfirmPage       bool          `env:"MADBASE_AUTH_CONFIRM_PAGE" default:"false" doc:"Show a page with a button where a mail's link is opened, and sign in only when it is pressed: programs that open the links of mails use none up." group:"optional"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -445,6 +446,32 @@ func TestGuessingCodes(t *testing.T) {
 	}
 	_, f := s.link("signup", hash, "") // the owner's link is not in the way of it
 	equal(t, "link", f.Get("access_token") != "", true)
+}
+
+// TestGuessingLinks is about who makes the hashes of all codes of an address, and
+// tries them as links.
+func TestGuessingLinks(t *testing.T) {
+	t.Parallel()
+	cfg := confirmConfig()
+	cfg.Flow.RateLimitCode = 5
+	s := start(t, cfg, func(d *auth.Deps) { d.Limiter = ratelimit.NewMemory(100) })
+	s.signup("a@example.com", "secret1")
+	hash := s.hash("a@example.com", "confirmation_token")
+	linked := s.call("POST", "/admin/generate_link", s.service(), map[string]any{"type": "magiclink", "email": "a@example.com"}).want(200, "").str("hashed_token")
+	if linked == s.hash("a@example.com", "recovery_token") || len(linked) != 56 {
+		t.Errorf("the link carries %q", linked)
+	}
+	try := func(kind, token string) answer {
+		return s.call("POST", "/verify", "", map[string]any{"type": kind, "token_hash": token})
+	}
+	for i := range 5 {
+		try("signup", strings.Repeat(strconv.Itoa(i), 56)).want(403, "otp_expired")
+	}
+	try("signup", hash).want(403, "otp_expired")
+	if _, f := s.link("signup", hash, ""); f.Get("error_code") != "otp_expired" {
+		t.Errorf("%v", f)
+	}
+	try("magiclink", linked).want(200, "")
 }
 
 // TestRequestsSetNothingElse sends members that are not for strangers to set.

@@ -101,9 +101,10 @@ func (m *Module) generateLink(c echo.Context, by admin) error {
 			return err
 		}
 	}
+	linked := m.linkToken(ctx, code.hash)
 	return httpx.JSON(c, http.StatusOK, generateLinkBody{
-		User: user, ActionLink: m.mailLink(ctx, linkKinds[req.Type], code.hash, req.RedirectTo),
-		EmailOTP: code.code, HashedToken: code.hash, VerificationType: req.Type, RedirectTo: req.RedirectTo,
+		User: user, ActionLink: m.mailLink(ctx, linkKinds[req.Type], linked, req.RedirectTo),
+		EmailOTP: code.code, HashedToken: linked, VerificationType: req.Type, RedirectTo: req.RedirectTo,
 	})
 }
 

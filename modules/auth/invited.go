@@ -57,7 +57,7 @@ func (m *Module) acceptInvite(r *http.Request, tx pgx.Tx, token string, a arriva
 // invitedBy returns the user whom an invitation's token is for.
 func (m *Module) invitedBy(ctx context.Context, tx pgx.Tx, token string) (*store.User, error) {
 	none := apierr.New(http.StatusNotFound, codeInviteNotFound, "Invite not found")
-	user, err := store.UserByOneTime(ctx, tx, token, store.ConfirmationToken)
+	hash, user, err := m.linked(ctx, tx, token, store.ConfirmationToken)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, none
 	}
@@ -68,7 +68,7 @@ func (m *Module) invitedBy(ctx context.Context, tx pgx.Tx, token string) (*store
 	if err != nil {
 		return nil, err
 	}
-	if !opens(pending.Confirmation, token, m.now(), m.mailCodeLife()) {
+	if !opens(pending.Confirmation, hash, m.now(), m.mailCodeLife()) {
 		return nil, none
 	}
 	if user.Banned(m.now()) {

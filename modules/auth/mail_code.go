@@ -35,7 +35,7 @@ func (m *Module) mailCode(ctx context.Context, tx db.Queryer, msg mail.Message, 
 		return err
 	}
 	code, user := m.newMailCode(msg.User.Email, p), msg.User
-	msg.Token, msg.TokenHash = code.code, code.hash
+	msg.Token, msg.TokenHash = code.code, m.linkToken(ctx, code.hash)
 	if err := m.sendMail(ctx, tx, msg); err != nil {
 		return err
 	}
@@ -66,11 +66,11 @@ func (m *Module) mailEmailChange(ctx context.Context, tx db.Queryer, msg mail.Me
 		return err
 	}
 	fresh := m.newMailCode(msg.NewEmail, p)
-	msg.TokenNew, msg.TokenHashNew = fresh.code, fresh.hash
+	msg.TokenNew, msg.TokenHashNew = fresh.code, m.linkToken(ctx, fresh.hash)
 	tokens := []store.NewOneTime{{UserID: user.ID, Kind: store.EmailChangeTokenNew, RelatesTo: msg.NewEmail, Hash: fresh.hash}}
 	if m.bothConfirm(user) {
 		current := m.newMailCode(user.Email, p)
-		msg.Token, msg.TokenHash = current.code, current.hash
+		msg.Token, msg.TokenHash = current.code, m.linkToken(ctx, current.hash)
 		tokens = append(tokens, store.NewOneTime{UserID: user.ID, Kind: store.EmailChangeTokenCurrent, RelatesTo: user.Email, Hash: current.hash})
 	} else if err := store.DropOneTime(ctx, tx, user.ID, store.EmailChangeTokenCurrent); err != nil {
 		return err

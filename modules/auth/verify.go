@@ -171,7 +171,7 @@ func (m *Module) open(ctx context.Context, tx db.Queryer, req verifyRequest, aud
 			return nil, invalid("Invalid email verification type")
 		}
 	}
-	user, err := userToVerify(ctx, tx, req, audience)
+	user, err := m.userToVerify(ctx, tx, &req, audience)
 	if errors.Is(err, store.ErrNotFound) {
 		user, err = &store.User{ID: uuid.Nil.String()}, nil // who is looked for all the same
 	}
@@ -197,17 +197,19 @@ func (m *Module) open(ctx context.Context, tx db.Queryer, req verifyRequest, aud
 	return nil, refused
 }
 
-// userToVerify is whose token req may name: that of the link's hash, or of the
-// code's address. A changed address is not the user's yet; there the code is looked for.
-func userToVerify(ctx context.Context, q db.Queryer, req verifyRequest, audience string) (*store.User, error) {
+// userToVerify is whose token req may name: that of the link, whose hash it puts in
+// its place, or of the code's address. A changed address is not the user's yet;
+// there the code is looked for.
+func (m *Module) userToVerify(ctx context.Context, q db.Queryer, req *verifyRequest, audience string) (user *store.User, err error) {
 	kinds := verifies[req.Type]
 	switch {
 	case req.Token == "":
-		return store.UserByOneTime(ctx, q, req.TokenHash, kinds...)
+		req.TokenHash, user, err = m.linked(ctx, q, req.TokenHash, kinds...)
+		return user, err
 	case req.Type != typeEmailChange:
 		return store.UserByEmail(ctx, q, req.Email, audience)
 	}
-	user, err := store.UserByOneTime(ctx, q, req.TokenHash, kinds...)
+	user, err = store.UserByOneTime(ctx, q, req.TokenHash, kinds...)
 	if errors.Is(err, store.ErrNotFound) {
 		user, err = store.UserByOneTime(ctx, q, pkcePrefix+req.TokenHash, kinds...)
 	}

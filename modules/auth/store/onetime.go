@@ -121,7 +121,8 @@ func LockOneTimes(ctx context.Context, q db.Queryer, userID string) (*OneTimes, 
 }
 
 // UserByOneTime returns the user with a token of one of the kinds with that
-// hash, or ErrNotFound.
+// hash, or ErrNotFound. It finds tokens that were sent to an address only: those
+// sent to a number have the same kinds, but shorter lives, and no links.
 func UserByOneTime(ctx context.Context, q db.Queryer, hash string, kinds ...OneTime) (*User, error) {
 	names := make([]string, len(kinds))
 	for i, k := range kinds {
@@ -130,7 +131,7 @@ func UserByOneTime(ctx context.Context, q db.Queryer, hash string, kinds ...OneT
 	return findUser(ctx, q, `SELECT `+userColumns+`, `+identityColumns+`
 		FROM auth.users u LEFT JOIN auth.identities i ON i.user_id = u.id
 		WHERE u.instance_id = $1 AND u.id = (SELECT t.user_id FROM auth.one_time_tokens t
-			WHERE t.token_hash = $2 AND t.token_type::text = ANY ($3) LIMIT 1)
+			WHERE t.token_hash = $2 AND t.token_type::text = ANY ($3) AND t.relates_to LIKE '%@%' LIMIT 1)
 		ORDER BY i.created_at, i.id`, noInstance, hash, names)
 }
 
