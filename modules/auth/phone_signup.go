@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/madbase/madbase/modules/auth/password"
 	"github.com/madbase/madbase/modules/auth/store"
+	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/ratelimit"
 )
 
 // signupPhone answers POST /signup with a number: a code goes to it, or, under
@@ -177,6 +180,11 @@ func (m *Module) signupPhoneAgain(c echo.Context, user *store.User, req signupRe
 	}
 	if m.cfg.Autoconfirm || m.cfg.SMS.Autoconfirm {
 		return userExists()
+	}
+	limit := ratelimit.Limit{Rate: 1, Period: m.cfg.SMS.Frequency()} // as if a message had left
+	err = m.take(ctx, "unsent/sms/"+req.Phone, limit, func(after time.Duration) *apierr.Error { return tooSoon(after, codeOverSMSRate) })
+	if err != nil {
+		return err
 	}
 	nobody, err := m.nobody(req)
 	if err != nil {

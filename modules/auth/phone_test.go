@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -166,6 +168,32 @@ func TestPhoneSignupTaken(t *testing.T) {
 	equal(t, "app_metadata", again.at("app_metadata"), fields{"provider": "phone", "providers": []any{"phone"}})
 	equal(t, "phone", again.str("phone"), phoneC)
 	s.call("POST", "/token?grant_type=password", "", fields{"phone": phoneC, "password": "secret-2"}).want(400, "invalid_credentials")
+}
+
+// Whoever signs up twice in a moment is refused whether the number is taken or not.
+func TestPhoneSignupTakenAgain(t *testing.T) {
+	t.Parallel()
+	cfg := phoneConfig()
+	cfg.Autoconfirm, cfg.SMS.MaxEvery = false, time.Minute
+	s, _ := startPhones(t, cfg, func(d *auth.Deps) { d.Limiter = ratelimit.NewMemory(100) })
+	s.addPhoneUser(phoneC, "secret-1", true)
+	for _, phone := range []string{phoneC, "4915200000002"} {
+		s.call("POST", "/signup", "", fields{"phone": phone, "password": "secret-2"}).want(200, "")
+		s.call("POST", "/signup", "", fields{"phone": phone, "password": "secret-2"}).want(429, "over_sms_send_rate_limit")
+	}
+}
+
+// A code of a text message is no link's: those last longer and are not counted by number.
+func TestPhoneCodeIsNoLink(t *testing.T) {
+	t.Parallel()
+	s, p := startPhones(t, phoneConfig())
+	s.addPhoneUser(phoneC, "secret-1", true)
+	s.call("POST", "/otp", "", fields{"phone": phoneC}).want(200, "")
+	sum := sha256.Sum224([]byte(phoneC + p.code(t, phoneC, 1)))
+	for _, kind := range []string{"signup", "email", "invite"} {
+		s.call("POST", "/verify", "", fields{"type": kind, "token_hash": hex.EncodeToString(sum[:])}).want(403, "otp_expired")
+	}
+	equal(t, "sessions", s.count(`SELECT count(*) FROM auth.sessions`), 0)
 }
 
 func TestPhoneSignupInput(t *testing.T) {
@@ -349,6 +377,7 @@ func TestPhoneBanned(t *testing.T) {
 	s.addPhoneUser(phoneA, "secret-1", true)
 	s.call("POST", "/otp", "", fields{"phone": phoneA}).want(200, "")
 	s.f.Exec(t, `UPDATE auth.users SET banned_until = now() + interval '1 hour'`)
+	s.verifySMS("sms", phoneA, wrong(testCode)).want(403, "otp_expired")
 	s.verifySMS("sms", phoneA, testCode).want(403, "user_banned")
 	s.call("POST", "/token?grant_type=password", "", fields{"phone": phoneA, "password": "secret-1"}).want(400, "user_banned")
 }

@@ -80,6 +80,9 @@ func (m *Module) proveNumber(ctx context.Context, tx db.Queryer, userID string, 
 	if !ok || !p.names(user) {
 		return nil, wrongCode()
 	}
+	if user.Banned(m.now()) {
+		return nil, forbidden(codeUserBanned, "User is banned")
+	}
 	if purpose == textSignIn {
 		if err := store.DropOneTime(ctx, tx, userID, store.RecoveryToken); err != nil {
 			return nil, err
@@ -142,8 +145,6 @@ func (m *Module) provingUser(c echo.Context, p textProof) (user *store.User, err
 		return nil, wrongCode()
 	case err != nil:
 		return nil, fmt.Errorf("auth: verify: %w", err)
-	case user.Banned(m.now()):
-		return nil, forbidden(codeUserBanned, "User is banned")
 	}
 	return user, nil
 }
