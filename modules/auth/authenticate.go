@@ -38,7 +38,7 @@ func (m *Module) asUser(h func(echo.Context, signedIn) error) echo.HandlerFunc {
 }
 
 // asAdmin makes a route of one for tokens of an admin role: the service key, or
-// a user of that role with a live session.
+// a user of that role with a live session, but not an app's.
 func (m *Module) asAdmin(h func(echo.Context, admin) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		a, err := m.adminOf(c)
@@ -62,6 +62,9 @@ func (m *Module) adminOf(c echo.Context) (admin, error) {
 		}
 		if m.expired(who.user, who.session) != "" {
 			return admin{}, forbidden(codeSessionExpired, "Session is no longer valid")
+		}
+		if err := who.inPerson(); err != nil {
+			return admin{}, err
 		}
 	}
 	if !slices.Contains(m.cfg.JWTAdminRoles, caller.Role) {

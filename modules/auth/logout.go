@@ -12,10 +12,20 @@ import (
 	"github.com/madbase/madbase/platform/db"
 )
 
-// logout answers POST /logout: it ends this session, the user's others, or all.
+// logout answers POST /logout: it ends this session, the user's others, or all. An
+// app that the user signed in to ends its own session only.
 func (m *Module) logout(c echo.Context, who signedIn) error {
 	var end func(context.Context, db.Queryer) error
-	switch scope := c.QueryParam("scope"); scope {
+	scope := c.QueryParam("scope")
+	if app := who.inPerson(); app != nil {
+		switch scope {
+		case "others":
+			return app
+		case "", "global":
+			scope = "local"
+		}
+	}
+	switch scope {
 	case "", "global":
 		end = func(ctx context.Context, q db.Queryer) error { return store.DeleteSessions(ctx, q, who.user.ID, "") }
 	case "local":

@@ -172,6 +172,25 @@ func TestLowAAL(t *testing.T) {
 	equal(t, "factors", s.count("SELECT count(*) FROM auth.mfa_factors WHERE status = 'verified'"), 2)
 }
 
+// With the setting, a session without the second factor ends, and its tokens with it.
+func TestLowAALEnds(t *testing.T) {
+	t.Parallel()
+	cfg := mfaConfig()
+	cfg.Sessions.AllowLowAAL = 10 * time.Minute
+	s := start(t, cfg)
+	_, raised := s.twoFactors("a@example.com")
+	low, plain := s.signin("a@example.com", "secret1").want(200, ""), s.signup("b@example.com", "secret1")
+	if left, _ := low.at("expires_in").(float64); left > 600 {
+		t.Errorf("the token lasts %v s", left)
+	}
+	low = s.refresh(low.str("refresh_token")).want(200, "")
+	s.f.Exec(t, "UPDATE auth.sessions SET created_at = created_at - interval '11 minutes'")
+	refused := s.refresh(low.str("refresh_token")).want(400, "session_expired")
+	equal(t, "why", refused.str("msg"), "Invalid Refresh Token: Session Expired (Low AAL: User Needs MFA Verification)")
+	s.refresh(raised.str("refresh_token")).want(200, "")
+	s.refresh(plain.str("refresh_token")).want(200, "") // has no second factor to use
+}
+
 // Whoever has the password and enrolled a factor before the user had one must not
 // get past the user's factor with it.
 func TestForeignFactorDoesNotRise(t *testing.T) {
@@ -400,7 +419,7 @@ func TestAdminFactors(t *testing.T) {
 }
 
 // An app that a user signed in to does not add ways of signing in, nor remove any.
-func TestAppsManageNoFactors(t *testing.T) {
+func TestAppsDoNotTakeAccounts(t *testing.T) {
 	t.Parallel()
 	s := start(t, passkeyConfig())
 	app, raised := s.twoFactors("a@example.com")
@@ -409,12 +428,24 @@ func TestAppsManageNoFactors(t *testing.T) {
 		VALUES ('00000000-0000-4000-8000-00000000000a', 'manual', 'https://b.example/cb', 'authorization_code', 'none')`)
 	s.f.Exec(t, `UPDATE auth.sessions SET oauth_client_id = '00000000-0000-4000-8000-00000000000a'`)
 	for _, route := range []string{
-		"POST /factors", "DELETE /factors/" + app.id, "POST /factors/" + app.id + "/challenge", "POST /factors/" + app.id + "/verify",
+		"GET /reauthenticate", "GET /user/sessions", "DELETE /user/sessions/x", "GET /user/identities/authorize", "DELETE /user/identities/x",
+		"POST /logout?scope=others", "POST /factors", "DELETE /factors/" + app.id, "POST /factors/" + app.id + "/challenge", "POST /factors/" + app.id + "/verify",
 		"POST /passkeys/registration/options", "POST /passkeys/registration/verify", "GET /passkeys", "PATCH /passkeys/x", "DELETE /passkeys/x",
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		s.call(method, path, token, map[string]any{"factor_type": "totp"}).want(403, "bad_jwt")
 	}
+	s.call("PUT", "/user", token, map[string]any{"password": "secret2"}).want(403, "bad_jwt")
+	s.f.Exec(t, `UPDATE auth.users SET role = 'service_role'`)
+	s.f.Exec(t, `UPDATE auth.sessions SET oauth_client_id = NULL`)
+	own := s.signin("a@example.com", "secret1").want(200, "").str("access_token")
+	s.call("GET", "/admin/users", own, nil).want(200, "")
+	s.f.Exec(t, `UPDATE auth.sessions SET oauth_client_id = '00000000-0000-4000-8000-00000000000a'`)
+	s.call("GET", "/admin/users", own, nil).want(403, "bad_jwt")
+	s.call("GET", "/user", own, nil).want(200, "")
+	s.call("POST", "/logout", own, nil).want(204, "") // global: but only the app's own session
+	s.call("GET", "/user", own, nil).want(403, "session_not_found")
+	s.call("GET", "/user", token, nil).want(200, "")
 }
 
 func TestTOTPFactorWithoutSecret(t *testing.T) {

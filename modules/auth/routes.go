@@ -52,12 +52,12 @@ func (m *Module) userRoutes(g *echo.Group) {
 	g.GET("/user", m.asUser(m.userGet))
 	g.PUT("/user", m.asUser(m.userUpdate))
 	g.Match([]string{"POST", "PATCH", "DELETE"}, "/user", m.asUser(notAllowed))
-	g.GET("/reauthenticate", m.asUser(m.reauthenticate))
+	g.GET("/reauthenticate", m.asPerson(m.reauthenticate))
 
 	// Sessions: end them, or list them (madbase's own).
 	g.POST("/logout", m.asUser(m.logout))
-	g.GET("/user/sessions", m.asUser(m.sessionList))
-	g.DELETE("/user/sessions/:session_id", m.asUser(m.sessionEnd))
+	g.GET("/user/sessions", m.asPerson(m.sessionList))
+	g.DELETE("/user/sessions/:session_id", m.asPerson(m.sessionEnd))
 
 	// Identities at other services.
 	g.GET("/user/identities/authorize", m.asLinker(m.identityLink))
