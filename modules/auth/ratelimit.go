@@ -48,14 +48,17 @@ func (m *Module) allowOTP(c echo.Context, flow string) error {
 	return m.allow(c.Request(), flow, m.cfg.RateLimitOTP, 5*time.Minute)
 }
 
-// limitedCaller tells callers apart; those that are empty have no limit.
+// limitedCaller tells callers apart; those that are empty have no limit. Who leaves
+// the header out, by which the settings tell them apart, is known by address.
 func (m *Module) limitedCaller(r *http.Request) string {
 	if ip := m.forwardedFor(r); ip != "" {
 		return httpx.Subscriber(ip)
 	}
 	if m.cfg.RateLimitHeader != "" {
 		first, _, _ := strings.Cut(r.Header.Get(m.cfg.RateLimitHeader), ",")
-		return strings.TrimSpace(first)
+		if first = strings.TrimSpace(first); first != "" {
+			return httpx.Subscriber(first)
+		}
 	}
 	address := m.deps.ClientIP(r)
 	ip, err := netip.ParseAddr(address)

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -155,4 +156,23 @@ func TestRateLimitByHeader(t *testing.T) {
 		s.call("POST", "/token?grant_type=password", "", body, "X-Rate-Key", "k, other").want(400, "invalid_credentials")
 	}
 	s.call("POST", "/token?grant_type=password", "", body, "X-Rate-Key", "k").want(429, "over_request_rate_limit")
+	for i := range 4 { // one subscriber
+		a := s.call("POST", "/token?grant_type=password", "", body, "X-Rate-Key", "2001:db8::"+strconv.Itoa(i))
+		equal(t, "status", a.status, map[bool]int{true: 400, false: 429}[i < 3])
+	}
+}
+
+// Who leaves the header out gets past no limit.
+func TestRateLimitWithoutTheHeader(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.RateLimitHeader = "X-Rate-Key"
+	s := start(t, cfg, func(d *auth.Deps) {
+		d.Limiter = limiter{ratelimit.NewMemory(100)}
+		d.ClientIP = func(*http.Request) string { return "192.0.2.1" }
+	})
+	for _, want := range []int{400, 400, 400, 429} {
+		a := s.call("POST", "/token?grant_type=password", "", map[string]any{"email": "a@example.com", "password": "x"})
+		equal(t, "status", a.status, want)
+	}
 }
