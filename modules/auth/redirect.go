@@ -69,12 +69,17 @@ func (r redirects) allow(base, address string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().IsLoopback()
 	}
-	if isWeb := to.Scheme == "http" || to.Scheme == "https"; isWeb && (!plainHost.MatchString(host) || numericHost.MatchString(host)) {
+	isWeb := to.Scheme == "http" || to.Scheme == "https"
+	if isWeb && (!plainHost.MatchString(host) || numericHost.MatchString(host)) {
 		return false
 	}
 	address, _, _ = strings.Cut(address, "#")
+	parted := address
+	if isWeb && to.Path == "" { // a pattern's star for a label of the host must not take a query for part of it
+		parted = strings.Replace(address, "?", "/?", 1)
+	}
 	for _, pattern := range r.allowed {
-		if pattern.Match(address) {
+		if pattern.Match(address) && pattern.Match(parted) {
 			return true
 		}
 	}
