@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/db"
@@ -52,6 +53,12 @@ var logTypes = map[string]string{
 	actionConfirmation:   "user", actionInvited: "team", actionReauthenticate: "user", actionRecovery: "user",
 }
 
+// addressed are the actions with which GoTrue keeps the caller's address.
+var addressed = []string{
+	actionChallengeCreated, actionFactorDeleted, actionFactorEnrolling, actionFactorUnenrolled, actionFactorVerification,
+	actionIdentityLinked, actionIdentityUnlinked, actionPasskeyCreated, actionPasskeyDeleted, actionPasskeyUpdated,
+}
+
 // admin is who calls an admin route: a role, not a person.
 type admin struct{ role string }
 
@@ -85,9 +92,16 @@ func (m *Module) writeAudit(ctx context.Context, q db.Queryer, action string, pa
 	if traits != nil {
 		payload["traits"] = traits
 	}
-	m.deps.Log.InfoContext(ctx, "audit", "action", action, "actor_id", payload["actor_id"])
+	var ip string
+	if r := slipOf(ctx).request; r != nil {
+		ip = m.client(r).ip
+	}
+	m.deps.Log.InfoContext(ctx, "audit", "action", action, "actor_id", payload["actor_id"], "ip_address", ip)
 	if m.cfg.AuditDisablePostgres {
 		return nil
 	}
-	return store.InsertAudit(ctx, q, payload)
+	if _, byPasskey := traits["passkey_id"]; !byPasskey && !slices.Contains(addressed, action) {
+		ip = ""
+	}
+	return store.InsertAudit(ctx, q, payload, ip)
 }

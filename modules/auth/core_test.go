@@ -271,6 +271,18 @@ func TestAuditLog(t *testing.T) {
 	s.call("GET", "/admin/audit?query=payload:x", s.service(), nil).want(400, "validation_failed")
 }
 
+// The caller's address is kept with the actions with which GoTrue keeps it.
+func TestAuditAddresses(t *testing.T) {
+	t.Parallel()
+	s := start(t, mfaConfig(), func(d *auth.Deps) { d.ClientIP = func(*http.Request) string { return "2001:db8::7" } })
+	s.twoFactors("a@example.com")
+	for action, want := range map[string]string{
+		"factor_in_progress": "2001:db8::7", "challenge_created": "2001:db8::7", "verification_attempted": "2001:db8::7", "login": "", "user_signedup": "",
+	} {
+		equal(t, action, s.count(`SELECT count(*) FROM auth.audit_log_entries WHERE payload ->> 'action' = $1 AND ip_address = $2`, action, want), 1)
+	}
+}
+
 func TestSecretsAreEncryptedAtRest(t *testing.T) {
 	t.Parallel()
 	key := secret.String("pwFoiPyybQMqNmYVN0gUnpbfpGQV2sDv9vp0ZAxi_Y4")

@@ -20,14 +20,14 @@ func auditPayload(action, logType string) string {
 		|| CASE WHEN u.raw_user_meta_data ? 'full_name' THEN jsonb_build_object('actor_name', u.raw_user_meta_data -> 'full_name') ELSE '{}' END)::json`
 }
 
-// InsertAudit adds an entry to the audit log.
-func InsertAudit(ctx context.Context, q db.Queryer, payload map[string]any) error {
+// InsertAudit adds an entry to the audit log; ip is the caller's address, or empty.
+func InsertAudit(ctx context.Context, q db.Queryer, payload map[string]any, ip string) error {
 	text, err := json.Marshal(payload)
 	if err != nil {
 		return fmt.Errorf("store: encode audit entry: %w", err)
 	}
 	return exec(ctx, q, "insert audit entry", `INSERT INTO auth.audit_log_entries (instance_id, id, payload, created_at, ip_address)
-		VALUES ($1, $2, $3, now(), '')`, noInstance, uuid.NewString(), text)
+		VALUES ($1, $2, $3, now(), $4)`, noInstance, uuid.NewString(), text, ip)
 }
 
 // AuditEntry is an entry of the audit log, as the API shows it.
