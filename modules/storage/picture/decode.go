@@ -24,6 +24,8 @@ type header struct {
 	// perPixel is how many bytes the decoder needs for a pixel.
 	perPixel int
 	turn     orientation
+	// profile is the colours' meaning, where that is not sRGB.
+	profile []byte
 }
 
 // memory estimates the bytes that decoding needs.
@@ -41,6 +43,7 @@ func readHeader(source []byte) (header, error) {
 	case bytes.HasPrefix(source, []byte(pngMark)):
 		h.format, config = PNG, png.DecodeConfig
 		h.turn = readOrientation(chunk(source[len(pngMark):], "eXIf", binary.BigEndian, 4))
+		h.profile = inflateProfile(chunk(source[len(pngMark):], "iCCP", binary.BigEndian, 4))
 	case bytes.HasPrefix(source, []byte("GIF8")):
 		h.format, config = GIF, gif.DecodeConfig
 		h.perPixel = 5 // the frame and, where that is smaller, the canvas
@@ -48,9 +51,11 @@ func readHeader(source []byte) (header, error) {
 		h.format, config = WebP, webp.DecodeConfig
 		h.perPixel = 8 // alpha is decoded as a picture of its own
 		h.turn = readOrientation(bytes.TrimPrefix(chunk(source[12:], "EXIF", binary.LittleEndian, 0), []byte(exifMark)))
+		h.profile = chunk(source[12:], "ICCP", binary.LittleEndian, 0)
 	default:
 		return h, ErrUnsupported
 	}
+	h.profile = usefulProfile(h.profile)
 	c, err := config(bytes.NewReader(source))
 	if err != nil || c.Width <= 0 || c.Height <= 0 {
 		return h, fmt.Errorf("%w: %w", ErrUnsupported, err)
@@ -99,7 +104,7 @@ const exifMark = "Exif\x00\x00"
 // for what makes decoding expensive: a progressive picture's coefficients are
 // all kept, four bytes for each. It ends where the structure is not plain.
 func (h *header) scanJPEG(source []byte) {
-	const exif, baseline, progressive = 0xe1, 0xc0, 0xc2
+	const exif, icc, baseline, progressive = 0xe1, 0xe2, 0xc0, 0xc2
 	for at := 2; at+4 <= len(source) && source[at] == 0xff; {
 		kind := source[at+1]
 		if kind == 0xff { // padding
@@ -114,6 +119,8 @@ func (h *header) scanJPEG(source []byte) {
 		switch {
 		case kind == exif && bytes.HasPrefix(data, []byte(exifMark)):
 			h.turn = readOrientation(data[len(exifMark):])
+		case kind == icc && bytes.HasPrefix(data, []byte(jpegProfile)) && len(data) > len(jpegProfile)+2 && len(h.profile) <= maxProfile:
+			h.profile = append(h.profile, data[len(jpegProfile)+2:]...)
 		case kind == baseline || kind == progressive || kind == baseline+1:
 			each := 1
 			if kind == progressive {

@@ -25,6 +25,7 @@ type work struct {
 	palette color.Palette
 	source  Format
 	quality int
+	profile []byte
 }
 
 // encode writes w as out.Wanted, or as what comes nearest to it.
@@ -40,7 +41,7 @@ func (t Transformer) encode(ctx context.Context, out *Result, w work) error {
 		out.Format = w.nearest()
 	}
 	var b bytes.Buffer
-	err := w.encode(&writer{ctx, &b}, out.Format)
+	err := w.encode(withProfile(&writer{ctx, &b}, w.img, out.Format, w.profile), out.Format)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -119,7 +120,7 @@ func (t Transformer) external(ctx context.Context, w work, format Format) (_ []b
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	in, out := filepath.Join(dir, "in.png"), filepath.Join(dir, "out."+string(format))
-	if err := writePNG(ctx, in, w.img); err != nil {
+	if err := writePNG(ctx, in, w); err != nil {
 		return nil, fmt.Errorf("picture: %w", err)
 	}
 	size := w.img.Bounds().Size()
@@ -136,11 +137,11 @@ func (t Transformer) external(ctx context.Context, w work, format Format) (_ []b
 	return made, nil
 }
 
-func writePNG(ctx context.Context, name string, img image.Image) error {
+func writePNG(ctx context.Context, name string, w work) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	encoder := png.Encoder{CompressionLevel: png.NoCompression}
-	return errors.Join(encoder.Encode(&writer{ctx, f}, img), f.Close())
+	return errors.Join(encoder.Encode(withProfile(&writer{ctx, f}, w.img, PNG, w.profile), w.img), f.Close())
 }

@@ -108,7 +108,7 @@ func (t Transformer) Transform(ctx context.Context, source []byte, o Options) (R
 	if out.Wanted == "" {
 		out.Wanted = h.format
 	}
-	return out, t.encode(ctx, &out, work{img: made, palette: palette, source: h.format, quality: o.Quality})
+	return out, t.encode(ctx, &out, work{img: made, palette: palette, source: h.format, quality: o.Quality, profile: h.profile})
 }
 
 // maxSide is the most pixels of one side; no format but PNG has room for more.

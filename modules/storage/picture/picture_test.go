@@ -2,8 +2,11 @@ package picture_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/draw"
@@ -94,6 +97,64 @@ func TestChecksumsOfPNGsDoNotMatter(t *testing.T) {
 	}
 	if !bytes.Equal(source, before) {
 		t.Error("the source was changed")
+	}
+}
+
+// What a picture's colours mean goes with them, unless it is what goes without saying.
+func TestColourProfilesAreKept(t *testing.T) {
+	t.Parallel()
+	profile := make([]byte, 70000)
+	for i := range profile {
+		profile[i] = byte(i * i >> 8)
+	}
+	copy(profile[16:], "RGB ")
+	segment := func(profile []byte, n, of byte) []byte {
+		out := binary.BigEndian.AppendUint16([]byte("\xff\xe2"), uint16(len(profile)+16))
+		return append(append(append(out, "ICC_PROFILE\x00"...), n, of), profile...)
+	}
+	var plain bytes.Buffer
+	if err := jpeg.Encode(&plain, image.NewRGBA(image.Rect(0, 0, 40, 40)), nil); err != nil {
+		t.Fatal(err)
+	}
+	with := func(segments ...[]byte) []byte {
+		return append(append([]byte("\xff\xd8"), bytes.Join(segments, nil)...), plain.Bytes()[2:]...)
+	}
+	made, err := small.Transform(context.Background(), with(segment(profile[:50000], 1, 2), segment(profile[50000:], 2, 2)), picture.Options{Width: 20, Quality: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded(t, made)
+	if want := append(segment(profile[:65000], 1, 2), segment(profile[65000:], 2, 2)...); !bytes.HasPrefix(made.Bytes[2:], want) {
+		t.Error("the profile is lost")
+	}
+	again, err := small.Transform(context.Background(), made.Bytes, picture.Options{Width: 10, Quality: 80})
+	if err != nil || !bytes.Equal(again.Bytes[2:70000], made.Bytes[2:70000]) {
+		t.Errorf("the profile is lost: %v", err)
+	}
+	copy(profile[200:], "sRGB")
+	made, err = small.Transform(context.Background(), with(segment(profile[:50000], 1, 1)), picture.Options{Width: 20, Quality: 80})
+	if err != nil || len(made.Bytes) > 50000 {
+		t.Errorf("%d bytes, %v", len(made.Bytes), err)
+	}
+
+	source := pngOf(t, image.NewRGBA(image.Rect(0, 0, 40, 40)))
+	var packed bytes.Buffer
+	packed.WriteString("iCCPname\x00\x00")
+	z := zlib.NewWriter(&packed)
+	clear(profile[200:204])
+	if _, err := z.Write(profile[:3000]); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	chunk := append(binary.BigEndian.AppendUint32(nil, uint32(packed.Len()-4)), packed.Bytes()...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(packed.Bytes()))
+	made, err = small.Transform(context.Background(), append(append(bytes.Clone(source[:33]), chunk...), source[33:]...), picture.Options{Width: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded(t, made)
+	if !bytes.Equal(made.Bytes[37:41], []byte("iCCP")) {
+		t.Errorf("%q", made.Bytes[:60])
 	}
 }
 
