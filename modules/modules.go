@@ -167,7 +167,7 @@ func (f *foundation) rest() (module.Module, error) {
 }
 
 func (f *foundation) storage() (module.Module, error) {
-	return storage.New(f.cfg.Storage, storage.Deps{Log: f.log, Blobs: f.blobs}), nil
+	return storage.New(f.cfg.Storage, storage.Deps{Log: f.log, Blobs: f.blobs, Projects: f.projects}), nil
 }
 
 func (f *foundation) control() (module.Module, error) {

@@ -53,7 +53,7 @@ func newBench(t testing.TB, change ...func(*storage.Config)) *bench {
 
 func newBenchOn(t testing.TB, store blob.Store, change ...func(*storage.Config)) *bench {
 	t.Helper()
-	cfg := storage.Config{FileSizeLimit: 1 << 20, UploadTTL: 60, EmptyBucketMax: 1000}
+	cfg := storage.Config{FileSizeLimit: 1 << 20, UploadTTL: 60, EmptyBucketMax: 1000, ResumableLife: 60_000, ResumableMax: 8}
 	for _, c := range change {
 		c(&cfg)
 	}

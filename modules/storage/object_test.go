@@ -371,7 +371,7 @@ func TestUnknownRoutes(t *testing.T) {
 	if got.status != http.StatusNotFound {
 		t.Error(got.status)
 	}
-	for _, path := range []string{"/nope", "/upload/resumable", "/s3/b", "/vector/ListIndexes"} {
+	for _, path := range []string{"/nope", "/upload/other", "/s3/b", "/vector/ListIndexes"} {
 		got = b.do("POST", path, b.service, map[string]any{})
 		if want := `{"message":"Route POST:` + path + ` not found","error":"Not Found","statusCode":404}`; got.body != want || got.status != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, got.status, got.body)

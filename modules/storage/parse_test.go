@@ -92,6 +92,26 @@ func FuzzRange(f *testing.F) {
 	})
 }
 
+func FuzzUpload(f *testing.F) {
+	for _, seed := range []string{"bucketName ZG9jcw==,objectName YQ==", "a,b ", "a YQ==,a YQ==", ",", "cacheControl LTE=,contentType ZG9jcw==,metadata e30=", "ZG9jcy9hL2ZjMzc4NjM4LTJjOTEtNDU2NC04ZWRiLTVhYmY0ODNkMmQ4Nw"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if values, ok := parseUploadMetadata(text); ok {
+			in, err := said(values)
+			if err == nil && (!validHeader(in.mimeType) || !validHeader(in.cacheControl) || in.userMetadata != nil && !json.Valid(in.userMetadata)) {
+				t.Fatalf("%q: %+v", text, in)
+			}
+		}
+		if bucket, name, id, ok := parseUploadID(text); ok {
+			b, n, i, again := parseUploadID(uploadID(bucket, name, id))
+			if !again || b != bucket || n != name || i != id || !validBucket(bucket) || !validKey(name) {
+				t.Fatalf("%q: %q %q %q", text, bucket, name, id)
+			}
+		}
+	})
+}
+
 func FuzzForm(f *testing.F) {
 	f.Add([]byte("--B\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"a\":1}\r\n--B\r\nContent-Disposition: form-data; name=\"\"; filename=\"x\"\r\n\r\nbody\r\n--B--\r\n"), "multipart/form-data; boundary=B", "eyJhIjoxfQ==")
 	f.Add([]byte("--B--"), "multipart/form-data; boundary=B", "")

@@ -51,6 +51,21 @@ func (m *Module) Routes(g *echo.Group) {
 	g.PUT("/object/:bucket/*", m.handle("storage.object.upload_update", signedIn, m.updateObject))
 	g.DELETE("/object/:bucket/*", m.handle("storage.object.delete", signedIn, m.deleteObject))
 	g.DELETE("/object/:bucket", m.handle("storage.object.delete_many", signedIn, m.deleteObjects))
+
+	for _, way := range []struct {
+		path, suffix string
+		signed       bool
+	}{{"/upload/resumable", "", false}, {"/upload/resumable/sign", "_signed", true}} {
+		create := m.tus("storage.tus.upload.create"+way.suffix, way.signed, m.createUpload)
+		g.POST(way.path, create)
+		g.POST(way.path+"/", create)
+		g.OPTIONS(way.path, m.tusOptions)
+		g.OPTIONS(way.path+"/*", m.tusOptions)
+		g.HEAD(way.path+"/*", m.tus("storage.tus.upload.get"+way.suffix, way.signed, m.headUpload))
+		g.PATCH(way.path+"/*", m.tus("storage.tus.upload.part"+way.suffix, way.signed, m.patchUpload))
+		g.POST(way.path+"/*", m.tus("storage.tus.upload.part"+way.suffix, way.signed, m.overriddenUpload))
+		g.DELETE(way.path+"/*", m.tus("storage.tus.upload.delete"+way.suffix, way.signed, m.deleteUpload))
+	}
 }
 
 // renderRoutes are those of image transformation.

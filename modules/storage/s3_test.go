@@ -3,6 +3,7 @@ package storage_test
 import (
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestBytesInS3(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	b := newBenchOn(t, store, func(c *storage.Config) { c.FileSizeLimit = 20 << 20 })
+	b := newBenchOn(t, store, func(c *storage.Config) { c.FileSizeLimit = 20<<20 + 100 })
 	b.bucket("docs", map[string]any{"public": true})
 	large := strings.Repeat("0123456789abcdef", 12<<20/16)
 	b.ok("POST", "/object/docs/d/a%20b.bin", b.service, large)
@@ -57,5 +58,11 @@ func TestBytesInS3(t *testing.T) {
 	b.ok("DELETE", "/object/docs", b.service, map[string]any{"prefixes": []string{"c//", "m+&?"}})
 	if b.stored() != 0 {
 		t.Errorf("%d blobs", b.stored())
+	}
+	resumes(t, b, func() *bench { return b.again(store) })
+	path := b.begin(b.service, strconv.Itoa(20<<20), about("bucketName", "docs", "objectName", "ended"))
+	b.patch(path, b.service, 0, large)
+	if got := b.tusReq("DELETE", path, b.service, nil).send(); got.status != http.StatusNoContent || b.stored() != 1 {
+		t.Errorf("%d %s, %d blobs", got.status, got.body, b.stored())
 	}
 }

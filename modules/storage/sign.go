@@ -61,15 +61,19 @@ func (rq *call) sign(token any) (string, error) {
 	return rq.project.Keys.Sign(payload)
 }
 
-// verifyURL checks the query's token: signature, time to the second, and that it
-// was made for scope and for this very object. Tokens of before there were scopes
-// are told apart by the claim upsert.
+// verifyURL is verifyToken of the query's token.
 func (rq *call) verifyURL(scope string) (urlToken, error) {
-	var token urlToken
 	text := rq.QueryParam("token")
 	if text == "" {
-		return token, errInvalid("querystring must have required property 'token'")
+		return urlToken{}, errInvalid("querystring must have required property 'token'")
 	}
+	return rq.verifyToken(text, scope)
+}
+
+// verifyToken checks a token: signature, time to the second, and that it was made
+// for scope and for this very object. Tokens of before there were scopes are told
+// apart by the claim upsert.
+func (rq *call) verifyToken(text, scope string) (token urlToken, err error) {
 	caller, err := rq.project.Keys.VerifyURL(text)
 	switch {
 	case errors.Is(err, claims.ErrPurpose):

@@ -16,6 +16,7 @@ import (
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/project"
 )
 
 // Deps are what the module stands on.
@@ -23,6 +24,8 @@ type Deps struct {
 	// Blobs keeps the bytes.
 	Blobs blob.Store
 	Log   *slog.Logger
+	// Projects are those whose uploads are swept; nil for none.
+	Projects *project.Directory
 }
 
 // Module is object storage's surface.
@@ -35,11 +38,17 @@ type Module struct {
 	log    *slog.Logger
 	// prefix is what comes before the module's own paths in a request's path.
 	prefix string
+
+	resumable resumable
+	sweeper   sweeper
 }
 
 // New returns the module. cfg must be valid.
 func New(cfg Config, deps Deps) *Module {
-	return &Module{cfg: cfg, blobs: deps.Blobs, images: newImages(cfg.Images, deps), log: deps.Log}
+	return &Module{
+		cfg: cfg, blobs: deps.Blobs, images: newImages(cfg.Images, deps), log: deps.Log,
+		resumable: newResumable(cfg, deps),
+	}
 }
 
 // Name is "storage".
@@ -48,9 +57,16 @@ func (m *Module) Name() string { return "storage" }
 // ErrorShape is the storage dialect of errors.
 func (m *Module) ErrorShape() apierr.Shape { return m.shape }
 
-// Start looks for the program that writes WebP and AVIF.
+// Start looks for the program that writes WebP and AVIF, and begins to sweep.
 func (m *Module) Start(context.Context) error {
 	m.images.findCommand()
+	m.startSweeping()
+	return nil
+}
+
+// Stop ends what Start began.
+func (m *Module) Stop(context.Context) error {
+	m.stopSweeping()
 	return nil
 }
 

@@ -52,11 +52,16 @@ func (m *Module) uploadSigned(rq *call) error {
 	if err != nil {
 		return err
 	}
+	return m.upload(rq, rq.signedUpload(token))
+}
+
+// signedUpload is the upload that a token allows.
+func (rq *call) signedUpload(token urlToken) uploadAs {
 	as := uploadAs{upsert: token.Upsert, signed: true, rights: rq.admin}
 	if token.Owner != "" {
 		as.owner = &token.Owner
 	}
-	return m.upload(rq, as)
+	return as
 }
 
 // uploadAs is with whose rights an upload happens.
