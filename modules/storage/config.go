@@ -36,8 +36,8 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("RESPONSE_S_MAXAGE must not be negative"))
 	}
 	errs = append(errs, c.Images.Validate())
-	if c.ResumableLife < 1000 {
-		errs = append(errs, errors.New("TUS_URL_EXPIRY_MS must be at least 1000"))
+	if c.ResumableLife < 1000 || c.ResumableLife > maxResumableLife {
+		errs = append(errs, errors.New("TUS_URL_EXPIRY_MS must be from 1000 to 604800000"))
 	}
 	if c.ResumableMax <= 0 {
 		errs = append(errs, errors.New("TUS_MAX_CONCURRENT_UPLOADS must be positive"))
@@ -47,6 +47,9 @@ func (c Config) Validate() error {
 
 // maxBody bounds a JSON request body in bytes, as the real service does.
 const maxBody = 1 << 20
+
+// maxResumableLife is a week: after it a folder's blob store takes parts for forgotten.
+const maxResumableLife = int64(7 * 24 * time.Hour / time.Millisecond)
 
 // finishTime bounds what is still done after the bytes are there or the row is
 // gone, even when the client has left.

@@ -299,6 +299,16 @@ func TestResumableOptions(t *testing.T) {
 	}
 }
 
+func TestResumableSettings(t *testing.T) {
+	t.Parallel()
+	for life, valid := range map[int64]bool{999: false, 1000: true, 604_800_000: true, 604_800_001: false} {
+		cfg := storage.Config{FileSizeLimit: 1, UploadTTL: 1, EmptyBucketMax: 1, ResumableLife: life, ResumableMax: 1}
+		if err := cfg.Validate(); (err == nil) != valid {
+			t.Errorf("%d: %v", life, err)
+		}
+	}
+}
+
 // again serves the same database and store by another worker.
 func (b *bench) again(store blob.Store, change ...func(*storage.Config, *storage.Deps)) *bench {
 	cfg := storage.Config{FileSizeLimit: 64 << 20, UploadTTL: 60, EmptyBucketMax: 1000, ResumableLife: 60_000, ResumableMax: 8}
