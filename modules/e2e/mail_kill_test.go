@@ -31,8 +31,9 @@ func TestKillBeforeMailLeaves(t *testing.T) {
 	s.proxy.Kill()
 
 	s = alone(t, dir, confirm...) // without a mail server: to the dev inbox
+	// A mail that was on its way to the server is held for a minute after its process has died.
 	var mails []struct{ To, Code string }
-	for end := time.Now().Add(20 * time.Second); len(mails) == 0; <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); len(mails) == 0; <-time.After(50 * time.Millisecond) {
 		status, body := testkit.Get(t, s.url+"/platform/v1/inbox.json")
 		if err := json.Unmarshal([]byte(body), &mails); err != nil || time.Now().After(end) {
 			t.Fatal(status, body, err)

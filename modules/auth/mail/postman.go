@@ -37,7 +37,7 @@ type Deliver func(ctx context.Context, q Queue, item *Item, d Draft) (kept bool,
 const (
 	carriers = 4
 	// lease is longer than any attempt: after it the process must have died.
-	lease = 2 * time.Minute
+	lease = time.Minute
 	// idle is how often queues are looked at without a call, for what other processes left behind.
 	idle = 5 * time.Second
 	// patience is how long a mail is tried.
