@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/httpx"
 )
 
 // finder looks for the object that a request is about, with the rights its route gives.
@@ -140,10 +140,7 @@ func (m *Module) serveObject(rq *call, o store.Object, expires time.Time) error 
 	if request.Method == http.MethodHead {
 		return nil
 	}
-	// Past Echo's writer, so that a file goes out without a copy where the connection can.
-	n, err := io.Copy(rq.Response().Writer, body)
-	rq.Response().Size += n
-	if err != nil {
+	if _, err := httpx.Send(rq.Response(), body); err != nil {
 		return fmt.Errorf("storage: send object: %w", err)
 	}
 	return nil
