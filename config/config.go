@@ -10,6 +10,9 @@
 // A name that ends in * collects every variable with that prefix into a map. The
 // tag empty:"value" makes an empty variable a value, where nothing is a choice.
 // The tag names:"first" lets the first name that is set win over the others.
+// The tag scope:"project" on a setting or on a struct of them lets each project have
+// a value of its own at run time (Overlay); scope:"process" takes one out of such a
+// struct again. The tag secret:"values" says that a map may hold secrets.
 // A method Validate() error on the struct is called after loading.
 package config
 
@@ -44,9 +47,9 @@ type Config struct {
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
 	Blob      blob.Config
-	Auth      auth.Config
-	Rest      rest.Config
-	Storage   storage.Config
+	Auth      auth.Config    `scope:"project"`
+	Rest      rest.Config    `scope:"project"`
+	Storage   storage.Config `scope:"project"`
 	Gateway   gateway.Config
 	Control   control.Config
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/madbase/madbase/platform/secret"
 )
 
 // Setting describes one setting for help texts and documentation.
@@ -30,6 +32,10 @@ type Setting struct {
 	// Family is the same for settings that several structs of one type have, each
 	// under a prefix of its own; empty for all others.
 	Family string
+	// Project settings can have a value of their own in each project, at run time.
+	Project bool
+	// Secret says that values are never shown, and sealed where they are stored.
+	Secret bool
 }
 
 // names are all variables of the setting, its own first.
@@ -42,6 +48,8 @@ func (s Setting) wildcard() (prefix string, ok bool) { return strings.CutSuffix(
 type binding struct {
 	Setting
 	field reflect.Value
+	// collected is the prefix of the variables in field, where this is one of them.
+	collected string
 }
 
 // bindings lists the settings of c in the order in which they are written.
@@ -49,27 +57,34 @@ func bindings(c any) []binding {
 	var all []binding
 	root := reflect.ValueOf(c).Elem()
 	for i := range root.NumField() {
-		all = appendBindings(all, root.Type().Field(i).Name, root.Field(i), root.Type().Field(i))
+		f := root.Type().Field(i)
+		all = appendBindings(all, Setting{Section: f.Name}, root.Field(i), f)
 	}
 	return all
 }
 
-func appendBindings(all []binding, section string, v reflect.Value, f reflect.StructField) []binding {
+// appendBindings adds the settings in v, which f declares. outer has what they all
+// take from the structs around them.
+func appendBindings(all []binding, outer Setting, v reflect.Value, f reflect.StructField) []binding {
 	if !f.IsExported() {
 		return all
+	}
+	if scope := f.Tag.Get("scope"); scope != "" {
+		outer.Project = scope == "project"
 	}
 	if env := f.Tag.Get("env"); env != "" {
 		names := strings.Split(env, ",")
 		return append(all, binding{field: v, Setting: Setting{
 			Name: names[0], Aliases: names[1:], Flag: f.Tag.Get("flag"), Type: typeName(v.Type()),
 			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Group: f.Tag.Get("group"), Emptyable: f.Tag.Get("empty") == "value",
-			FirstName: f.Tag.Get("names") == "first", Section: section,
+			FirstName: f.Tag.Get("names") == "first", Section: outer.Section, Project: outer.Project,
+			Secret: v.Type() == reflect.TypeFor[secret.String]() || f.Tag.Get("secret") == "values",
 		}})
 	}
 	if v.Kind() == reflect.Struct {
 		first := len(all)
 		for i := range v.NumField() {
-			all = appendBindings(all, section, v.Field(i), v.Type().Field(i))
+			all = appendBindings(all, outer, v.Field(i), v.Type().Field(i))
 		}
 		if prefix := f.Tag.Get("prefix"); prefix != "" {
 			for i := range all[first:] {

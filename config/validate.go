@@ -89,9 +89,16 @@ func (c *Config) validate() error {
 	if own := c.Rest.JWT.Secret; own != "" && own != c.Claims.Secret && !c.Server.DropIn {
 		errs = append(errs, errors.New("JWT_SECRET and PGRST_JWT_SECRET are names of one setting and have different values"))
 	}
+	errs = append(errs, validateSections(c, func(reflect.StructField) bool { return true }))
+	return errors.Join(errs...)
+}
+
+// validateSections asks those fields of c that which picks for their faults.
+func validateSections(c *Config, which func(reflect.StructField) bool) error {
+	var errs []error
 	root := reflect.ValueOf(c).Elem()
 	for i := range root.NumField() {
-		if v, ok := root.Field(i).Addr().Interface().(interface{ Validate() error }); ok {
+		if v, ok := root.Field(i).Addr().Interface().(interface{ Validate() error }); ok && which(root.Type().Field(i)) {
 			errs = append(errs, v.Validate())
 		}
 	}

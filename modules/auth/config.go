@@ -36,8 +36,8 @@ type Config struct {
 	SessionsTimebox      time.Duration `env:"GOTRUE_SESSIONS_TIMEBOX" default:"0s" doc:"Longest life of a session; 0 is no limit." group:"optional"`
 	SessionsInactivity   time.Duration `env:"GOTRUE_SESSIONS_INACTIVITY_TIMEOUT" default:"0s" doc:"How long a session may go without a refresh; 0 is no limit." group:"optional"`
 
-	RateLimitHeader         string `env:"GOTRUE_RATE_LIMIT_HEADER" doc:"Request header whose first value tells callers apart. Empty, or without it: the client's address, where callers on the same machine have no limit." group:"optional"`
-	RateLimitLoopback       bool   `env:"MADBASE_AUTH_LIMIT_LOOPBACK" default:"false" doc:"Limit callers on the same machine too. Without it a proxy there that TRUSTED_PROXIES does not list lifts the limits for everyone behind it." group:"optional"`
+	RateLimitHeader         string `env:"GOTRUE_RATE_LIMIT_HEADER" doc:"Request header whose first value tells callers apart. Empty, or without it: the client's address, where callers on the same machine have no limit." group:"optional" scope:"process"`
+	RateLimitLoopback       bool   `env:"MADBASE_AUTH_LIMIT_LOOPBACK" default:"false" doc:"Limit callers on the same machine too. Without it a proxy there that TRUSTED_PROXIES does not list lifts the limits for everyone behind it." group:"optional" scope:"process"`
 	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes together per caller in 5 minutes, and as many captchas and requests of apps; 0 is no limit." group:"optional"`
 	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups per caller in 5 minutes, and as many requests for codes of each kind and changes of a user; 0 is no limit." group:"optional"`
 	RateLimitAnonymousUsers int    `env:"GOTRUE_RATE_LIMIT_ANONYMOUS_USERS" default:"30" doc:"Anonymous sign-ins per caller in an hour; 0 is no limit." group:"optional"`
@@ -45,15 +45,15 @@ type Config struct {
 	PhoneEnabled bool     `env:"GOTRUE_EXTERNAL_PHONE_ENABLED" default:"false" doc:"Sign-up and sign-in by phone number." group:"optional"`
 	SiteURL      string   `env:"GOTRUE_SITE_URL" doc:"Address of the app, where links in mails and sign-ins at providers end. Empty: the public URL." group:"optional"`
 	URIAllowList []string `env:"GOTRUE_URI_ALLOW_LIST" doc:"Further addresses where they may end, as globs: * passes neither dots nor slashes, ** passes all." group:"optional"`
-	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional"`
-	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional"`
+	DBDriver     string   `env:"GOTRUE_DB_DRIVER" default:"postgres" doc:"Accepted for GoTrue's sake: there is only postgres." group:"optional" scope:"process"`
+	DBNamespace  string   `env:"GOTRUE_DB_NAMESPACE" default:"auth" doc:"Accepted for GoTrue's sake: the schema is always auth." group:"optional" scope:"process"`
 
 	EmailIdentity        bool          `env:"GOTRUE_EXPERIMENTAL_CREATE_EMAIL_IDENTITY_ON_PASSWORD_SET_ENABLED" default:"false" doc:"Give users of sign-in services who set a password an identity of their confirmed address." group:"optional"`
 	CursorPaging         bool          `env:"GOTRUE_EXPERIMENTAL_CURSOR_PAGINATION_ENABLED" default:"false" doc:"List users by cursor where no page is named; it costs the same on every page." group:"optional"`
 	DBCleanup            bool          `env:"GOTRUE_DB_CLEANUP_ENABLED" default:"false" doc:"Delete what is old, a little each minute: revoked tokens, sessions long over, states and challenges, factors never verified, and anonymous users after 30 days." group:"optional"`
-	MaxRequestDuration   time.Duration `env:"GOTRUE_API_MAX_REQUEST_DURATION" default:"10s" doc:"How long a request may take before it is answered with 504; 0 is no limit." group:"optional"`
-	SBForwardedFor       bool          `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional"`
-	PrivateNetworks      bool          `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (of custom providers, and metadata of identity providers) lead into private networks." group:"optional"`
+	MaxRequestDuration   time.Duration `env:"GOTRUE_API_MAX_REQUEST_DURATION" default:"10s" doc:"How long a request may take before it is answered with 504; 0 is no limit." group:"optional" scope:"process"`
+	SBForwardedFor       bool          `env:"GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED" default:"false" doc:"Take the caller's address from the header Sb-Forwarded-For. Only for where a proxy sets it on every request: else callers choose it." group:"optional" scope:"process"`
+	PrivateNetworks      bool          `env:"MADBASE_AUTH_PRIVATE_NETWORKS" default:"false" doc:"Let addresses that administrators name over the API (of custom providers, and metadata of identity providers) lead into private networks." group:"optional" scope:"process"`
 	AuditDisablePostgres bool          `env:"GOTRUE_AUDIT_LOG_DISABLE_POSTGRES" default:"false" doc:"Write the audit log to the process's log only, not to auth.audit_log_entries." group:"optional"`
 
 	// The flows have settings of their own.
@@ -74,8 +74,8 @@ type Config struct {
 	Captcha  CaptchaConfig
 	Pwned    PwnedConfig
 	Seal     seal.Config
-	CORS     CORSConfig
-	Compat   CompatConfig
+	CORS     CORSConfig   `scope:"process"`
+	Compat   CompatConfig `scope:"process"`
 }
 
 // minPassword is the length below which GoTrue lets no setting go.

@@ -26,14 +26,14 @@ type Config struct {
 	Hoisted         []string      `env:"PGRST_DB_HOISTED_TX_SETTINGS" default:"statement_timeout,plan_filter.statement_cost_limit,default_transaction_isolation" doc:"Settings of a called function that already hold for the whole transaction of the call." group:"optional"`
 	Aggregates      bool          `env:"PGRST_DB_AGGREGATES_ENABLED" default:"false" doc:"Allow count(), sum(), avg(), max() and min() in REST selects." group:"optional"`
 	Explain         bool          `env:"PGRST_DB_PLAN_ENABLED" default:"false" doc:"Let callers of the REST API see the plans of their requests, by the media type application/vnd.pgrst.plan." group:"optional"`
-	PoolTimeout     int           `env:"PGRST_DB_POOL_ACQUISITION_TIMEOUT" default:"10" doc:"Seconds that a REST request queues for a database connection." group:"optional"`
-	Prepared        bool          `env:"PGRST_DB_PREPARED_STATEMENTS" default:"true" doc:"Keep REST statements prepared on their connections; off behind poolers that change connections between transactions." group:"optional"`
+	PoolTimeout     int           `env:"PGRST_DB_POOL_ACQUISITION_TIMEOUT" default:"10" doc:"Seconds that a REST request queues for a database connection." group:"optional" scope:"process"`
+	Prepared        bool          `env:"PGRST_DB_PREPARED_STATEMENTS" default:"true" doc:"Keep REST statements prepared on their connections; off behind poolers that change connections between transactions." group:"optional" scope:"process"`
 	Channel         string        `env:"PGRST_DB_CHANNEL" default:"pgrst" doc:"Channel on which NOTIFY has the schema cache and the in-database settings read again." group:"optional"`
 	Listen          bool          `env:"PGRST_DB_CHANNEL_ENABLED" default:"true" doc:"Listen on that channel." group:"optional"`
 	InDatabase      bool          `env:"PGRST_DB_CONFIG" default:"true" doc:"Let settings of the REST API's login role override those of the process, as set by ALTER ROLE authenticator SET pgrst.db_max_rows." group:"optional"`
 	PreConfig       string        `env:"PGRST_DB_PRE_CONFIG" doc:"Function that sets such settings when they are read, as schema.name; those of the role win." group:"optional"`
-	MaxBody         int64         `env:"MADBASE_REST_MAX_BODY" default:"10485760" doc:"Largest body of a REST request in bytes." group:"optional"`
-	StartTimeout    time.Duration `env:"MADBASE_REST_START_TIMEOUT" default:"30s" doc:"How long the start waits for the first reading of the schema; after that it goes on in the background." group:"optional"`
+	MaxBody         int64         `env:"MADBASE_REST_MAX_BODY" default:"10485760" doc:"Largest body of a REST request in bytes." group:"optional" scope:"process"`
+	StartTimeout    time.Duration `env:"MADBASE_REST_START_TIMEOUT" default:"30s" doc:"How long the start waits for the first reading of the schema; after that it goes on in the background." group:"optional" scope:"process"`
 
 	OpenAPIMode     string `env:"PGRST_OPENAPI_MODE" default:"follow-privileges" doc:"What the REST API's root describes: what the caller may use (follow-privileges), everything (ignore-privileges), or nothing (disabled)." group:"optional"`
 	OpenAPISecurity bool   `env:"PGRST_OPENAPI_SECURITY_ACTIVE" default:"false" doc:"Let the description say that tokens are taken in the header Authorization." group:"optional"`
@@ -41,11 +41,11 @@ type Config struct {
 
 	ServerTiming      bool     `env:"PGRST_SERVER_TIMING_ENABLED" default:"false" doc:"Tell in the header Server-Timing how long the parts of a REST request took." group:"optional"`
 	TraceHeader       string   `env:"PGRST_SERVER_TRACE_HEADER" doc:"Name of a request header that REST answers repeat." group:"optional"`
-	CORSOrigins       []string `env:"PGRST_SERVER_CORS_ALLOWED_ORIGINS" doc:"Origins whose pages may call the REST API in place of PostgREST; empty: all. The gateway has its own." group:"optional"`
+	CORSOrigins       []string `env:"PGRST_SERVER_CORS_ALLOWED_ORIGINS" doc:"Origins whose pages may call the REST API in place of PostgREST; empty: all. The gateway has its own." group:"optional" scope:"process"`
 	ErrorVerbosity    string   `env:"PGRST_CLIENT_ERROR_VERBOSITY" default:"verbose" doc:"Whether REST errors have details and hints (verbose) or not (minimal)." group:"optional"`
 	LegacyTargetNames bool     `env:"PGRST_URL_USE_LEGACY_TARGET_NAMES" default:"true" doc:"Let filters call an embed with an alias by its relation's name, with a warning." group:"optional"`
 
-	AppSettings map[string]string `env:"PGRST_APP_SETTINGS_*" doc:"Variables that SQL reads as app.settings.NAME, with NAME in lower case." group:"optional"`
+	AppSettings map[string]string `env:"PGRST_APP_SETTINGS_*" doc:"Variables that SQL reads as app.settings.NAME, with NAME in lower case." group:"optional" secret:"values"`
 
 	JWT JWTConfig
 }
@@ -53,11 +53,11 @@ type Config struct {
 // JWTConfig says which tokens the surface takes in place of PostgREST. Elsewhere the
 // project's keys decide, and only Audience and RoleClaimKey have a meaning.
 type JWTConfig struct {
-	Secret       secret.String `env:"PGRST_JWT_SECRET" doc:"Secret of at least 32 characters, JSON Web Key, set of them, or @ and a file of one of these, which verifies tokens in place of PostgREST; without it tokens are refused. Elsewhere another name of JWT_SECRET." group:"optional"`
-	IsBase64     bool          `env:"PGRST_JWT_SECRET_IS_BASE64,PGRST_SECRET_IS_BASE64" default:"false" doc:"The secret is in base64." group:"optional"`
+	Secret       secret.String `env:"PGRST_JWT_SECRET" doc:"Secret of at least 32 characters, JSON Web Key, set of them, or @ and a file of one of these, which verifies tokens in place of PostgREST; without it tokens are refused. Elsewhere another name of JWT_SECRET." group:"optional" scope:"process"`
+	IsBase64     bool          `env:"PGRST_JWT_SECRET_IS_BASE64,PGRST_SECRET_IS_BASE64" default:"false" doc:"The secret is in base64." group:"optional" scope:"process"`
 	Audience     string        `env:"PGRST_JWT_AUD" doc:"Audience that tokens with the claim aud must name in REST requests." group:"optional"`
 	RoleClaimKey string        `env:"PGRST_JWT_ROLE_CLAIM_KEY,PGRST_ROLE_CLAIM_KEY" default:"$.role" doc:"JSON Path (RFC 9535) of the database role in a token's claims." group:"optional"`
-	CacheEntries int           `env:"PGRST_JWT_CACHE_MAX_ENTRIES" default:"1000" doc:"Verified tokens that are remembered in place of PostgREST; 0 for none." group:"optional"`
+	CacheEntries int           `env:"PGRST_JWT_CACHE_MAX_ENTRIES" default:"1000" doc:"Verified tokens that are remembered in place of PostgREST; 0 for none." group:"optional" scope:"process"`
 }
 
 var (

@@ -14,7 +14,7 @@ type Config struct {
 	SharedMaxAge   int   `env:"RESPONSE_S_MAXAGE" default:"0" doc:"Seconds of s-maxage in answers to conditional downloads; 0 leaves it out." group:"storage"`
 	Images         ImageConfig
 	ResumableLife  int64 `env:"TUS_URL_EXPIRY_MS" default:"3600000" doc:"Milliseconds that a resumable upload lives without a further byte; then what it brought is deleted." group:"storage"`
-	ResumableMax   int   `env:"TUS_MAX_CONCURRENT_UPLOADS" default:"64" doc:"Requests of resumable uploads that one process takes at once; each may hold 8 MiB, or more of objects beyond 72 GB." group:"storage"`
+	ResumableMax   int   `env:"TUS_MAX_CONCURRENT_UPLOADS" default:"64" doc:"Requests of resumable uploads that one process takes at once; each may hold 8 MiB, or more of objects beyond 72 GB." group:"storage" scope:"process"`
 }
 
 // Validate names every fault.

@@ -23,13 +23,13 @@ type ImageConfig struct {
 	MinSize      int           `env:"IMAGE_TRANSFORMATION_LIMIT_MIN_SIZE,IMG_LIMITS_MIN_SIZE" default:"1" doc:"Least width and height of a transformed image in pixels; what is asked for below counts as this." group:"storage"`
 	MaxSize      int           `env:"IMAGE_TRANSFORMATION_LIMIT_MAX_SIZE,IMG_LIMITS_MAX_SIZE" default:"2500" doc:"Greatest width and height of a transformed image in pixels; what is asked for beyond counts as this." group:"storage"`
 	Timeout      time.Duration `env:"IMGPROXY_REQUEST_TIMEOUT" default:"15s" doc:"How long a transformation may wait and take." group:"storage"`
-	Workers      int           `env:"IMGPROXY_WORKERS" default:"0" doc:"Transformations at once; 0 for half of the processors." group:"storage"`
-	Queue        int           `env:"IMGPROXY_REQUESTS_QUEUE_SIZE" default:"100" doc:"Transformations that may wait for their turn; further ones are answered with 429." group:"storage"`
+	Workers      int           `env:"IMGPROXY_WORKERS" default:"0" doc:"Transformations at once; 0 for half of the processors." group:"storage" scope:"process"`
+	Queue        int           `env:"IMGPROXY_REQUESTS_QUEUE_SIZE" default:"100" doc:"Transformations that may wait for their turn; further ones are answered with 429." group:"storage" scope:"process"`
 	SourceBytes  int64         `env:"IMGPROXY_MAX_SRC_FILE_SIZE" default:"26214400" doc:"Largest object in bytes that is transformed." group:"storage"`
 	SourcePixels float64       `env:"IMGPROXY_MAX_SRC_RESOLUTION" default:"50" doc:"Most megapixels of an image that is transformed." group:"storage"`
-	Memory       int64         `env:"IMAGE_TRANSFORMATION_MEMORY" default:"402653184" doc:"Most bytes of memory that one transformation may need, estimated before it begins." group:"storage"`
-	CacheBytes   int64         `env:"IMAGE_TRANSFORMATION_CACHE_BYTES" default:"33554432" doc:"Bytes of transformed images that a process remembers; 0 for none." group:"storage"`
-	Command      string        `env:"IMAGE_TRANSFORMATION_VIPSTHUMBNAIL" default:"vipsthumbnail" doc:"Program that writes WebP and AVIF, looked for on the PATH at start; without it images keep their format." group:"storage"`
+	Memory       int64         `env:"IMAGE_TRANSFORMATION_MEMORY" default:"402653184" doc:"Most bytes of memory that one transformation may need, estimated before it begins." group:"storage" scope:"process"`
+	CacheBytes   int64         `env:"IMAGE_TRANSFORMATION_CACHE_BYTES" default:"33554432" doc:"Bytes of transformed images that a process remembers; 0 for none." group:"storage" scope:"process"`
+	Command      string        `env:"IMAGE_TRANSFORMATION_VIPSTHUMBNAIL" default:"vipsthumbnail" doc:"Program that writes WebP and AVIF, looked for on the PATH at start; without it images keep their format." group:"storage" scope:"process"`
 }
 
 // Validate names every fault.
