@@ -31,6 +31,7 @@ import (
 	"github.com/madbase/madbase/platform/log"
 	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/redisx"
+	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/secret"
 	"github.com/madbase/madbase/platform/telemetry"
 )
@@ -44,6 +45,7 @@ type Config struct {
 	HTTP      httpx.Config
 	Transport httpx.TransportConfig
 	Pools     project.PoolSizes
+	Registry  registry.Config
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
 	Blob      blob.Config

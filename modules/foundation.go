@@ -26,6 +26,7 @@ import (
 	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/ratelimit"
 	"github.com/madbase/madbase/platform/redisx"
+	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/telemetry"
 )
 
@@ -43,6 +44,7 @@ type foundation struct {
 	ownerURL string              // empty in a role without a database
 	keys     *claims.Keys
 	projects *project.Directory // nil in a role without a database
+	registry *registry.Registry // of the other projects; nil in a role without a database and in a drop-in
 	redis    *redisx.Client     // nil without REDIS_URL
 	limiter  ratelimit.Limiter
 	proxies  httpx.Proxies // madbase's own, before this process
@@ -62,7 +64,7 @@ func open(ctx context.Context, cfg *config.Config, o Options) (*foundation, erro
 		log: log.New(cfg.Log, log.Deps{Out: o.Err, RequestID: httpx.RequestID, Role: cfg.Server.Role}),
 	}
 	for _, step := range []func(context.Context) error{
-		f.openTelemetry, f.openProxies, f.openKeys, f.openRedis, f.openDatabase, f.openProject, f.openBlobs,
+		f.openTelemetry, f.openProxies, f.openKeys, f.openRedis, f.openDatabase, f.openProject, f.openRegistry, f.openBlobs,
 	} {
 		if err := step(ctx); err != nil {
 			return f, err
@@ -75,13 +77,16 @@ func open(ctx context.Context, cfg *config.Config, o Options) (*foundation, erro
 func (f *foundation) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), f.cfg.Server.ShutdownTimeout)
 	defer cancel()
+	var errs []error
+	if f.registry != nil {
+		errs = append(errs, f.registry.Close())
+	}
 	if f.projects != nil {
 		f.projects.Default().DB.Close()
 	}
 	if f.redis != nil {
 		f.redis.Close()
 	}
-	var errs []error
 	for _, c := range f.closers {
 		errs = append(errs, c.Close())
 	}
@@ -138,7 +143,7 @@ func (f *foundation) openDatabase(ctx context.Context) error {
 	if f.cfg.Server.DropIn {
 		return nil
 	}
-	return project.Prepare(ctx, f.ownerURL, f.cfg.Claims.Secret, f.log, lines())
+	return project.Prepare(ctx, f.ownerURL, f.cfg.Claims.Secret, f.log, controlLines())
 }
 
 func (f *foundation) startCluster(ctx context.Context) error {
@@ -172,6 +177,22 @@ func (f *foundation) openProject(ctx context.Context) (err error) {
 		Ref: "default", DB: databases, Keys: f.keys, StoragePrefix: "default", PublicURL: publicURL(f.cfg),
 	})
 	return nil
+}
+
+// openRegistry reads which projects there are, and follows it.
+func (f *foundation) openRegistry(ctx context.Context) error {
+	if f.ownerURL == "" || f.cfg.Server.DropIn {
+		return nil
+	}
+	sealer, err := registry.NewSealer(f.cfg.Registry, f.cfg.Claims.Secret)
+	if err != nil {
+		return err
+	}
+	f.registry, err = registry.New(ctx, registry.Options{OwnerURL: f.ownerURL, Sealer: sealer, Log: f.log})
+	if err != nil {
+		return err
+	}
+	return f.registry.Start(ctx)
 }
 
 func (f *foundation) openBlobs(ctx context.Context) (err error) {

@@ -2,6 +2,8 @@ package modules
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,7 +103,7 @@ func completeSecrets(cfg *config.Config) error {
 	if !cfg.Embedded() {
 		return nil
 	}
-	made, err := secret.LoadOrCreate(filepath.Join(cfg.Server.DataDir, "secrets.json"), "jwt_secret", "admin_password")
+	made, err := secret.LoadOrCreate(filepath.Join(cfg.Server.DataDir, "secrets.json"), "jwt_secret", "admin_password", "master_key")
 	if err != nil {
 		return err
 	}
@@ -110,6 +112,13 @@ func completeSecrets(cfg *config.Config) error {
 	}
 	if cfg.Control.AdminPassword == "" {
 		cfg.Control.AdminPassword = made["admin_password"]
+	}
+	if cfg.Registry.MasterKey == "" {
+		key, err := hex.DecodeString(made["master_key"].Reveal())
+		if err != nil {
+			return fmt.Errorf("secrets.json: master_key: %w", err)
+		}
+		cfg.Registry.MasterKey = secret.String(base64.StdEncoding.EncodeToString(key))
 	}
 	return nil
 }

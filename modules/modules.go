@@ -63,13 +63,19 @@ func chosen(cfg *config.Config) ([]string, error) {
 	return kept, nil
 }
 
-// lines are the migrations, in the order that their schemas need each other.
+// lines are the migrations of a project's database, in the order that their
+// schemas need each other.
 func lines() []migrate.Line {
 	return []migrate.Line{
 		{Name: "bootstrap", Files: sql.Line("bootstrap")},
 		{Name: "auth", Files: sql.Line("auth")},
 		{Name: "storage", Files: sql.Line("storage")},
 	}
+}
+
+// controlLines are those of the control database, which is also the default project's.
+func controlLines() []migrate.Line {
+	return append(lines(), migrate.Line{Name: "platform", Files: sql.Line("platform")})
 }
 
 // program is one process: the server that its listener feeds and the modules

@@ -7,10 +7,10 @@ import (
 	"io/fs"
 )
 
-//go:embed bootstrap/*.sql auth/*.sql storage/*.sql
+//go:embed bootstrap/*.sql auth/*.sql storage/*.sql platform/*.sql
 var files embed.FS
 
-// Line returns the folder of the named line: bootstrap, auth or storage. An
+// Line returns the folder of the named line: bootstrap, auth, storage or platform. An
 // unknown name yields an empty folder.
 func Line(name string) fs.FS {
 	sub, err := fs.Sub(files, name)

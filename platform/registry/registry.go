@@ -1,0 +1,116 @@
+// Package registry knows the projects of one madbase: their databases, secrets,
+// settings and API keys, kept in the control database. Every process follows it
+// and has all of it in memory; a change is everywhere within about a second.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/madbase/madbase/platform/db"
+)
+
+// DefaultRef is the project of DATABASE_URL and the environment. It has a row for
+// its settings and keys; its database and its secrets are not in it.
+const DefaultRef = "default"
+
+// ErrNotFound means that there is no such project.
+var ErrNotFound = errors.New("registry: no such project")
+
+// Options are what a Registry stands on.
+type Options struct {
+	// OwnerURL is the control database's owner: nobody else may read the registry.
+	OwnerURL string
+	Sealer   *Sealer
+	Log      *slog.Logger
+}
+
+// Registry reads and changes the registry and follows its changes.
+type Registry struct {
+	options Options
+	pool    *pgxpool.Pool
+
+	current atomic.Pointer[state]
+	loading sync.Mutex
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+// state is a snapshot with what tells that it is no longer the newest.
+type state struct {
+	snapshot *Snapshot
+	replaced chan struct{}
+}
+
+// connections bounds what one process keeps open to the registry, beside the one
+// that listens.
+const connections = 2
+
+// New returns a Registry that connects on first use. Its snapshot is empty until Start.
+func New(ctx context.Context, o Options) (*Registry, error) {
+	pool, err := db.Open(ctx, db.PoolConfig{URL: o.OwnerURL, Name: "registry", MaxConns: connections})
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	r := &Registry{options: o, pool: pool}
+	r.current.Store(&state{snapshot: &Snapshot{}, replaced: make(chan struct{})})
+	return r, nil
+}
+
+// Current returns what is known of the registry, and a channel that is closed
+// once there is something newer.
+func (r *Registry) Current() (*Snapshot, <-chan struct{}) {
+	s := r.current.Load()
+	return s.snapshot, s.replaced
+}
+
+// Snapshot returns what is known of the registry. It never changes.
+func (r *Registry) Snapshot() *Snapshot { return r.current.Load().snapshot }
+
+// Sealer encrypts what is written into the registry.
+func (r *Registry) Sealer() *Sealer { return r.options.Sealer }
+
+// Refresh reads the registry now.
+func (r *Registry) Refresh(ctx context.Context) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	next := &Snapshot{}
+	err := pgx.BeginTxFunc(ctx, r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
+		next, err = load(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("registry: read: %w", err)
+	}
+	last := r.current.Load()
+	if last.snapshot.loaded && last.snapshot.Version == next.Version {
+		return nil
+	}
+	r.current.Store(&state{snapshot: next, replaced: make(chan struct{})})
+	close(last.replaced)
+	return nil
+}
+
+// Change runs write in a transaction that also records what is done, by whom.
+// When it returns nil, this process knows the change; the others soon do.
+func (r *Registry) Change(ctx context.Context, entry Entry, write func(context.Context, pgx.Tx) error) error {
+	err := db.Retry(ctx, func() error {
+		return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+			if err := write(ctx, tx); err != nil {
+				return err
+			}
+			return record(ctx, tx, entry)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("registry: %s: %w", entry.Action, err)
+	}
+	return r.Refresh(ctx)
+}
