@@ -116,15 +116,23 @@ func (f *foundation) openKeys(context.Context) (err error) {
 }
 
 func (f *foundation) openRedis(context.Context) (err error) {
-	f.limiter = ratelimit.NewMemory(limitedKeys)
-	if !f.cfg.Redis.Enabled() {
-		return nil
+	if f.cfg.Redis.Enabled() {
+		if f.redis, err = redisx.Open(f.cfg.Redis, f.log); err != nil {
+			return err
+		}
 	}
-	if f.redis, err = redisx.Open(f.cfg.Redis, f.log); err != nil {
-		return err
-	}
-	f.limiter = ratelimit.NewRedis(f.redis, f.limiter)
+	f.limiter = f.newLimiter()
 	return nil
+}
+
+// newLimiter counts over all processes where there is a Redis. Each has a memory
+// of its own, so that no limit's callers push those of another out.
+func (f *foundation) newLimiter() ratelimit.Limiter {
+	memory := ratelimit.NewMemory(limitedKeys)
+	if f.redis == nil {
+		return memory
+	}
+	return ratelimit.NewRedis(f.redis, memory)
 }
 
 // openDatabase finds the database, starting the private one where it is used,

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/claims"
 )
@@ -28,20 +26,10 @@ func browserSecret() error {
 		WithHint("A secret API key gives full access to the project's data: replace this one, and use it on servers only.")
 }
 
-// checked forwards to g what has an API key or needs none.
-func (m *Module) checked(g *group) echo.HandlerFunc {
-	forward := m.forward(g)
-	return func(c echo.Context) error {
-		if err := m.authorize(c.Request()); err != nil {
-			return err
-		}
-		return forward(c)
-	}
-}
-
 // authorize checks r's API key and leaves on r the Authorization header that the
-// worker is to judge: the caller's own, or else the key's token.
-func (m *Module) authorize(r *http.Request) error {
+// worker is to judge: the caller's own, or else the key's token. It returns the
+// key, empty where an open route goes without or with an unknown one.
+func (m *Module) authorize(r *http.Request) (string, error) {
 	keys := m.deps.Keys(r)
 	authorization := r.Header.Get("Authorization")
 	bearer, isBearer := cutBearer(authorization)
@@ -52,19 +40,19 @@ func (m *Module) authorize(r *http.Request) error {
 	}
 	if key == "" {
 		if m.cfg.RequireAPIKey && needsKey(r) {
-			return noAPIKey()
+			return "", noAPIKey()
 		}
-		return nil
+		return "", nil
 	}
 	token, err := keyToken(keys, key)
 	if err != nil {
 		if !needsKey(r) {
-			return nil // open routes judge for themselves what they are given
+			return "", nil // open routes judge for themselves what they are given
 		}
-		return badAPIKey(err)
+		return "", badAPIKey(err)
 	}
 	if strings.HasPrefix(key, "sb_secret_") && fromBrowser(r) {
-		return browserSecret()
+		return "", browserSecret()
 	}
 	// Auth asks who calls. A key of the old kind does not say that, and what
 	// comes with nothing else is told so; one of the new kind stands for a bearer.
@@ -75,7 +63,7 @@ func (m *Module) authorize(r *http.Request) error {
 	if strings.HasPrefix(r.URL.Path, "/realtime/v1/") {
 		r.Header.Set("X-Api-Key", token) // a socket's key comes in the URL only
 	}
-	return nil
+	return key, nil
 }
 
 // keyToken returns the token that an API key stands for, if the key is one of

@@ -24,6 +24,8 @@ type Config struct {
 	HealthFall     int           `env:"MADBASE_HEALTH_FALL" default:"3" doc:"Unanswered health checks in a row that take an upstream out; an answer other than 2xx does so at once." group:"optional"`
 	EjectAfter     int           `env:"MADBASE_EJECT_AFTER" default:"5" doc:"Requests in a row that break on an upstream before it gets none for a while; 0 turns this off." group:"optional"`
 	EjectFor       time.Duration `env:"MADBASE_EJECT_FOR" default:"10s" doc:"How long such an upstream gets no requests; doubles each time, up to 5 minutes." group:"optional"`
+
+	Limits Limits
 }
 
 // Validate names every fault of the settings. That there are workers is checked
@@ -57,7 +59,7 @@ func (c Config) Validate() error {
 	if c.EjectAfter < 0 || c.EjectAfter > 0 && c.EjectFor <= 0 {
 		errs = append(errs, errors.New("MADBASE_EJECT_AFTER must not be negative and MADBASE_EJECT_FOR be positive"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Limits.Validate())...)
 }
 
 // checkBaseURL accepts http://host:port and nothing behind it: paths pass as they are.

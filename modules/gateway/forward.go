@@ -131,7 +131,7 @@ func (g *group) publicError(ctx context.Context, err error) error {
 	var timeout net.Error
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
+	case errors.As(err, &tooLarge), errors.Is(err, httpx.ErrSlowBody):
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()

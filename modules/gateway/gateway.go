@@ -17,6 +17,7 @@ import (
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/ratelimit"
 )
 
 // Deps are what the gateway stands on.
@@ -25,6 +26,10 @@ type Deps struct {
 	Metrics *metrics.Set
 	// Keys finds the keys of a request's project.
 	Keys func(*http.Request) *claims.Keys
+	// Project names a request's project, for limits and logs. Nil: there is one.
+	Project func(*http.Request) string
+	// Limiter counts requests by client and key. Nil: in this process, for itself.
+	Limiter ratelimit.Limiter
 	// Transport is the process's shared one; requests and health checks use it.
 	Transport *http.Transport
 	// Worker and Control serve in this process instead of the URLs of Config. Nil
@@ -41,11 +46,15 @@ type Module struct {
 	deps    Deps
 	proxies httpx.Proxies
 	origins origins
+	limits  *limits
 	worker  *group
 	control *group
 	live    *live
 	warned  atomic.Bool // that a proxy is not trusted
 }
+
+// limitedClients bounds how many clients and keys this process's limits tell apart.
+const limitedClients = 100_000
 
 // New returns the gateway. It fails on settings that Config.Validate refuses and
 // when there is no worker, neither in process nor by URL.
@@ -65,9 +74,21 @@ func New(cfg Config, deps Deps) (*Module, error) {
 		controls = []string{cfg.Control}
 	}
 	m := &Module{cfg: cfg, deps: deps, proxies: proxies, origins: newOrigins(cfg.AllowedOrigins), live: newLive()}
+	if m.deps.Limiter == nil {
+		m.deps.Limiter = ratelimit.NewMemory(limitedClients)
+	}
+	m.limits = newLimits(cfg.Limits, m.deps.Limiter)
 	m.worker = newGroup("worker", cfg.Workers, deps.Worker, cfg, deps)
 	m.control = newGroup("control", controls, deps.Control, cfg, deps)
 	return m, nil
+}
+
+// project names r's project.
+func (m *Module) project(r *http.Request) string {
+	if m.deps.Project == nil {
+		return "default"
+	}
+	return m.deps.Project(r)
 }
 
 // Name is "gateway".

@@ -31,6 +31,9 @@ func testKeys(t testing.TB) *claims.Keys {
 	return keys
 }
 
+// headerTimeout is how long a test's client may take to send a header.
+const headerTimeout = 500 * time.Millisecond
+
 // door is a gateway that listens on loopback.
 type door struct {
 	URL    string
@@ -64,7 +67,9 @@ func open(t testing.TB, cfg gateway.Config, change ...func(*gateway.Deps)) *door
 	}
 	s := httpx.New(httpx.Deps{Log: deps.Log, Metrics: deps.Metrics, Role: "proxy"})
 	s.Mount("", m)
-	server := httptest.NewServer(s.Handler())
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = s.HTTP(httpx.Config{MaxHeaderBytes: 256 << 10, ReadHeaderTimeout: headerTimeout, IdleTimeout: 10 * time.Second})
+	server.Start()
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()

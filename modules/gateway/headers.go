@@ -7,10 +7,24 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/madbase/madbase/platform/httpx"
 )
 
+// endToEnd are headers that Connection cannot name: they say who calls and from
+// where, and RFC 9110, section 7.6.1, keeps such fields out of it.
+func endToEnd(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	switch name {
+	case "Authorization", "Apikey", "X-Api-Key", "Cookie", "Origin", "X-Real-Ip", "Te", httpx.HeaderRequestID:
+		return true
+	}
+	return strings.HasPrefix(name, "X-Forwarded-")
+}
+
 // dropHopHeaders removes what concerns only the connection that a message came on
-// (RFC 9110, section 7.6.1), with the headers that Connection names.
+// (RFC 9110, section 7.6.1), with the headers that Connection names. Of upgrades
+// only that to a WebSocket stays: nobody here speaks another protocol, such as h2c.
 func dropHopHeaders(h http.Header) {
 	upgrade := ""
 	for _, value := range h["Connection"] {
@@ -18,7 +32,7 @@ func dropHopHeaders(h http.Header) {
 			if name = strings.TrimSpace(name); strings.EqualFold(name, "upgrade") {
 				upgrade = h.Get("Upgrade")
 			}
-			if name != "" && !strings.EqualFold(name, "te") {
+			if name != "" && !endToEnd(name) {
 				h.Del(name)
 			}
 		}
@@ -29,7 +43,7 @@ func dropHopHeaders(h http.Header) {
 	if te := h.Get("Te"); te != "" && !strings.EqualFold(te, "trailers") {
 		delete(h, "Te")
 	}
-	if upgrade != "" {
+	if strings.EqualFold(upgrade, "websocket") {
 		h.Set("Connection", "Upgrade")
 		h.Set("Upgrade", upgrade)
 	}

@@ -9,34 +9,65 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 )
 
+// surface is what the gateway knows of the requests below a prefix.
+type surface struct {
+	// class names the surface in logs.
+	class string
+	// upstream serves it.
+	upstream *group
+	// keyed surfaces want an API key, but for their open routes.
+	keyed bool
+	// body is the largest request body in bytes; 0 is any.
+	body int64
+}
+
+// methods are those of the surfaces. CONNECT and TRACE are none: what they would
+// do is between a client and its own proxy.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+}
+
 // Routes lists every surface and where it is served. Paths pass as they are, but
 // for that of discovery.
 func (m *Module) Routes(g *echo.Group) {
-	g.Use(m.cors)
-	m.surface(g, "/auth/v1", m.checked(m.worker))
-	m.surface(g, "/rest/v1", m.checked(m.worker))
-	m.surface(g, "/storage/v1", m.checked(m.worker))
-	m.surface(g, "/realtime/v1", m.checked(m.worker))
-	m.surface(g, "/functions/v1", m.checked(m.worker))
+	limits := m.cfg.Limits
+	m.mount(g, "/auth/v1", m.admit(surface{"auth", m.worker, true, limits.BodyAuth}))
+	m.mount(g, "/rest/v1", m.admit(surface{"rest", m.worker, true, limits.BodyREST}))
+	m.mount(g, "/storage/v1", m.admit(surface{"storage", m.worker, true, 0})) // it has limits of its own
+	m.mount(g, "/realtime/v1", m.admit(surface{"realtime", m.worker, true, limits.BodyREST}))
+	m.mount(g, "/functions/v1", m.admit(surface{"functions", m.worker, true, limits.BodyREST}))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
-		m.surface(g, "/.well-known/"+name, m.discovery("/auth/v1/.well-known/"+name))
+		m.mount(g, "/.well-known/"+name, m.discovery("/auth/v1/.well-known/"+name))
 	}
-	m.surface(g, "/platform/v1", m.forward(m.control))
-	m.surface(g, "/graphql/v1", noGraphQL)
+	m.mount(g, "/platform/v1", m.admit(surface{"platform", m.control, false, limits.BodyPlatform}))
+	m.mount(g, "/graphql/v1", noGraphQL)
 	g.GET("/", m.root)
 	g.HEAD("/", m.root)
 }
 
-func (m *Module) surface(g *echo.Group, prefix string, h echo.HandlerFunc) {
-	g.Any(prefix, h, endToEnd)
-	g.Any(prefix+"/*", h, endToEnd)
+func (m *Module) mount(g *echo.Group, prefix string, h echo.HandlerFunc) {
+	g.Match(methods, prefix, h)
+	g.Match(methods, prefix+"/*", h)
 }
 
-// endToEnd drops the headers of the client's own connection. It runs before any
-// header is set here, so that a client cannot have ours removed.
-func endToEnd(next echo.HandlerFunc) echo.HandlerFunc {
+// Around sees every request, also those of no surface. CORS comes first, so that
+// a refusal has its headers too.
+func (m *Module) Around(next echo.HandlerFunc) echo.HandlerFunc {
+	return m.cors(m.wellFormed(next))
+}
+
+// wellFormed drops the headers of the client's own connection, before any header
+// is set here, and refuses what no client sends that means well.
+func (m *Module) wellFormed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		dropHopHeaders(c.Request().Header)
+		r := c.Request()
+		if r.URL.Opaque != "" {
+			return apierr.New(http.StatusBadRequest, "bad_target", "The request target is not a path")
+		}
+		if err := m.limits.checkHeader(r); err != nil {
+			return err
+		}
+		dropHopHeaders(r.Header)
 		return next(c)
 	}
 }
@@ -45,14 +76,14 @@ func endToEnd(next echo.HandlerFunc) echo.HandlerFunc {
 // clients make of its issuer: RFC 8414, section 3.1, puts the issuer's path behind
 // that of the document.
 func (m *Module) discovery(path string) echo.HandlerFunc {
-	forward := m.forward(m.worker)
+	admit := m.admit(surface{"auth", m.worker, false, m.cfg.Limits.BodyAuth})
 	return func(c echo.Context) error {
 		if rest := c.Param("*"); rest != "" && rest != "auth/v1" {
 			return echo.ErrNotFound
 		}
 		r := c.Request()
 		r.URL.Path, r.URL.RawPath = path, ""
-		return forward(c)
+		return admit(c)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"github.com/madbase/madbase/platform/apierr"
 )
 
+// ErrSlowBody is the reason of a request whose body came too slowly or not at all.
+var ErrSlowBody = errors.New("httpx: request body is too slow")
+
 // statusClientGone is nginx's status for a client that went away before the answer.
 const statusClientGone = 499
 
@@ -52,6 +55,10 @@ func publicError(r *http.Request, err error) *apierr.Error {
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return apierr.Newf(http.StatusRequestEntityTooLarge, "request_entity_too_large", "Request body exceeds %d bytes", e.Limit).Because(err)
+	}
+	if errors.Is(err, ErrSlowBody) {
+		return apierr.New(http.StatusRequestTimeout, "request_timeout", "The request body took too long to arrive").
+			WithHeader("Connection", "close").Because(err)
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
 		return apierr.New(e.Code, "", http.StatusText(e.Code)).Because(err)

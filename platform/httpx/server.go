@@ -19,7 +19,7 @@ import (
 
 // Config are the limits of a server.
 type Config struct {
-	MaxHeaderBytes    int           `env:"MADBASE_MAX_HEADER_BYTES" default:"65536" doc:"Largest request header in bytes." group:"optional"`
+	MaxHeaderBytes    int           `env:"MADBASE_MAX_HEADER_BYTES" default:"262144" doc:"Largest request header in bytes that a process reads; the front door says no earlier, by MADBASE_LIMIT_HEADER." group:"optional"`
 	ReadHeaderTimeout time.Duration `env:"MADBASE_READ_HEADER_TIMEOUT" default:"10s" doc:"How long a client may take to send its request header." group:"optional"`
 	IdleTimeout       time.Duration `env:"MADBASE_IDLE_TIMEOUT" default:"120s" doc:"How long a kept-alive connection may be silent." group:"optional"`
 
