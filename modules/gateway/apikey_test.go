@@ -38,6 +38,7 @@ func TestAPIKeys(t *testing.T) {
 	d := open(t, config(w.URL))
 	api := d.Keys.API()
 	anon, service, publishable, secret := api.Anon.Reveal(), api.Service.Reveal(), api.Publishable.Reveal(), api.Secret.Reveal()
+	forAnon, forService := exchange(t, d.Keys, publishable), exchange(t, d.Keys, secret)
 	user := sign(t, d.Keys, map[string]any{"role": "authenticated", "sub": "u", "exp": time.Now().Add(time.Hour).Unix()})
 	expired := sign(t, d.Keys, map[string]any{"role": "anon", "exp": time.Now().Add(-time.Hour).Unix()})
 	foreign := anon[:len(anon)-4] + "AAAA"
@@ -49,17 +50,17 @@ func TestAPIKeys(t *testing.T) {
 		"anon key":                     {"/rest/v1/a", anon, "", "Bearer " + anon + " /rest/v1/a"},
 		"anon key with itself":         {"/rest/v1/a", anon, "Bearer " + anon, "Bearer " + anon + " /rest/v1/a"},
 		"anon key with a user":         {"/rest/v1/a", anon, "Bearer " + user, "Bearer " + user + " /rest/v1/a"},
-		"publishable":                  {"/rest/v1/a", publishable, "", "Bearer " + anon + " /rest/v1/a"},
-		"publishable as both":          {"/auth/v1/token", publishable, "Bearer " + publishable, "Bearer " + anon + " /auth/v1/token"},
-		"secret as both":               {"/storage/v1/bucket", secret, "Bearer " + secret, "Bearer " + service + " /storage/v1/bucket"},
+		"publishable":                  {"/rest/v1/a", publishable, "", "Bearer " + forAnon + " /rest/v1/a"},
+		"publishable as both":          {"/auth/v1/token", publishable, "Bearer " + publishable, "Bearer " + forAnon + " /auth/v1/token"},
+		"secret as both":               {"/storage/v1/bucket", secret, "Bearer " + secret, "Bearer " + forService + " /storage/v1/bucket"},
 		"secret with a user":           {"/rest/v1/a", secret, "Bearer " + user, "Bearer " + user + " /rest/v1/a"},
-		"key as bearer only":           {"/rest/v1/a", "", "Bearer " + publishable, "Bearer " + anon + " /rest/v1/a"},
+		"key as bearer only":           {"/rest/v1/a", "", "Bearer " + publishable, "Bearer " + forAnon + " /rest/v1/a"},
 		"legacy key as bearer only":    {"/rest/v1/a", "", "Bearer " + service, "Bearer " + service + " /rest/v1/a"},
 		"legacy key is no caller":      {"/auth/v1/user", anon, "", " /auth/v1/user"},
 		"nor the service's":            {"/auth/v1/admin/users", service, "", " /auth/v1/admin/users"},
-		"publishable is one":           {"/auth/v1/user", publishable, "", "Bearer " + anon + " /auth/v1/user"},
+		"publishable is one":           {"/auth/v1/user", publishable, "", "Bearer " + forAnon + " /auth/v1/user"},
 		"another scheme passes":        {"/auth/v1/user", anon, "Basic eDp5", "Basic eDp5 /auth/v1/user"},
-		"in the query":                 {"/rest/v1/a?select=b&apikey=" + publishable + "&c=eq.1", "", "", "Bearer " + anon + " /rest/v1/a?select=b&c=eq.1"},
+		"in the query":                 {"/rest/v1/a?select=b&apikey=" + publishable + "&c=eq.1", "", "", "Bearer " + forAnon + " /rest/v1/a?select=b&c=eq.1"},
 		"in the query alone":           {"/rest/v1/a?apikey=" + anon, "", "", "Bearer " + anon + " /rest/v1/a"},
 		"a socket keeps its key":       {"/realtime/v1/websocket?apikey=" + anon, "", "", "Bearer " + anon + " /realtime/v1/websocket?apikey=" + anon},
 		"missing":                      {"/rest/v1/a", "", "", missingKey},
@@ -163,6 +164,16 @@ func TestOddSpellings(t *testing.T) {
 	}
 }
 
+// exchange is the token that an opaque key stands for.
+func exchange(t *testing.T, keys *claims.Keys, key string) string {
+	t.Helper()
+	token, err := keys.Exchange(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
 // A client cannot have the gateway drop what it sets by naming it in Connection.
 func TestConnectionNamesAuthorization(t *testing.T) {
 	t.Parallel()
@@ -170,7 +181,7 @@ func TestConnectionNamesAuthorization(t *testing.T) {
 	d := open(t, config(w.URL))
 	api := d.Keys.API()
 	_, body := d.get(t, http.MethodGet, "/rest/v1/a", "apikey", api.Publishable.Reveal(), "Connection", "Authorization, X-Real-Ip")
-	if body != "Bearer "+api.Anon.Reveal() {
+	if body != "Bearer "+exchange(t, d.Keys, api.Publishable.Reveal()) {
 		t.Errorf("got %q", body)
 	}
 }

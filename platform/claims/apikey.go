@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -51,7 +52,7 @@ func newAPIKeys(cfg Config, hmac jwk.Key) (APIKeys, error) {
 	return keys, nil
 }
 
-func mintAPIKey(hmac jwk.Key, role string, issued, expires int64) (string, error) {
+func mintAPIKey(key jwk.Key, role string, issued, expires int64) (string, error) {
 	payload, err := json.Marshal(struct {
 		Issuer  string `json:"iss"`
 		Role    string `json:"role"`
@@ -61,7 +62,7 @@ func mintAPIKey(hmac jwk.Key, role string, issued, expires int64) (string, error
 	if err != nil {
 		return "", fmt.Errorf("claims: API key of %s: %w", role, err)
 	}
-	return sign(hmac, payload)
+	return sign(key, payload)
 }
 
 // API returns the project's API keys.
@@ -84,18 +85,49 @@ func (k *Keys) Token(r *http.Request) (string, error) {
 	return k.Exchange(key)
 }
 
+// exchangedLife is how long a token lives that an opaque key is exchanged for. It is
+// longer than any request, and ends soon after the key is revoked: SQL functions may
+// show callers the headers of their requests.
+const exchangedLife = time.Hour
+
+// exchanged is such a token; it is used until half of its life is over.
+type exchanged struct {
+	token string
+	until time.Time
+}
+
 // Exchange returns the token that an API key stands for: itself when it is not
-// an sb_ key. The error is ErrUnknownKey.
+// an sb_ key. The error is ErrUnknownKey, also for keys that are revoked or expired.
 func (k *Keys) Exchange(key string) (string, error) {
-	switch {
-	case !strings.HasPrefix(key, "sb_"):
+	if !strings.HasPrefix(key, "sb_") {
 		return key, nil
-	case k.api.Secret.Equal(key):
-		return k.api.Service.Reveal(), nil
-	case k.api.Publishable.Equal(key):
-		return k.api.Anon.Reveal(), nil
 	}
-	return "", ErrUnknownKey
+	m, now := k.current.Load(), k.now()
+	found, known := m.opaque[hashKey(key)]
+	if !known || found.revoked || !found.expires.IsZero() && !now.Before(found.expires) {
+		return "", ErrUnknownKey
+	}
+	if found.used != nil && found.used.Load() == 0 {
+		found.used.Store(now.Unix())
+	}
+	return m.exchange(found.role, now)
+}
+
+// exchange returns a token of role. Several requests may make one at once, and each is good.
+func (m *material) exchange(role string, now time.Time) (string, error) {
+	kept := m.exchanged[role]
+	if kept == nil || m.signing == nil {
+		return "", ErrUnknownKey
+	}
+	if e := kept.Load(); e != nil && now.Before(e.until) {
+		return e.token, nil
+	}
+	token, err := mintAPIKey(m.signing, role, now.Unix(), now.Add(exchangedLife).Unix())
+	if err != nil {
+		return "", err
+	}
+	kept.Store(&exchanged{token: token, until: now.Add(exchangedLife / 2)})
+	return token, nil
 }
 
 // APIKey is the key in r's apikey header or else query parameter.

@@ -191,18 +191,19 @@ func TestTokenOfRequest(t *testing.T) {
 	t.Parallel()
 	keys := newKeys(t, claims.Config{})
 	api := keys.API()
-	anon, service := api.Anon.Reveal(), api.Service.Reveal()
+	anon := api.Anon.Reveal()
+	forAnon, forService := exchange(t, keys, api.Publishable), exchange(t, keys, api.Secret)
 	for _, test := range []struct {
 		name, target, apikey, authorization, want string
 		err                                       error
 	}{
 		{name: "nothing", want: ""},
 		{name: "a user's token wins", apikey: api.Secret.Reveal(), authorization: "Bearer user.jwt.token", want: "user.jwt.token"},
-		{name: "publishable key", apikey: api.Publishable.Reveal(), want: anon},
-		{name: "secret key, sent as both", apikey: api.Secret.Reveal(), authorization: "Bearer " + api.Secret.Reveal(), want: service},
-		{name: "secret key as bearer alone", authorization: "bearer " + api.Secret.Reveal(), want: service},
+		{name: "publishable key", apikey: api.Publishable.Reveal(), want: forAnon},
+		{name: "secret key, sent as both", apikey: api.Secret.Reveal(), authorization: "Bearer " + api.Secret.Reveal(), want: forService},
+		{name: "secret key as bearer alone", authorization: "bearer " + api.Secret.Reveal(), want: forService},
 		{name: "legacy key", apikey: anon, want: anon},
-		{name: "in the query", target: "/?apikey=" + api.Publishable.Reveal(), want: anon},
+		{name: "in the query", target: "/?apikey=" + api.Publishable.Reveal(), want: forAnon},
 		{name: "foreign key", apikey: "sb_secret_guess", err: claims.ErrUnknownKey},
 		{name: "empty secret key", apikey: "sb_", err: claims.ErrUnknownKey},
 	} {

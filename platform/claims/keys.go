@@ -2,19 +2,19 @@ package claims
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 
-	"github.com/madbase/madbase/platform/cache"
 	"github.com/madbase/madbase/platform/secret"
 )
 
@@ -57,15 +57,19 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Keys are a project's keys, ready for use by many requests at once.
+// Keys are a project's keys, ready for use by many requests at once. Those of its
+// configuration are there from the beginning; Use adds others while requests run.
 type Keys struct {
-	verifying []jwk.Key
-	signing   jwk.Key
-	published []byte
-	verified  *cache.LRU[string, *Caller]
-	now       func() time.Time
+	// configured are the keys of the project's settings, but for others, the public
+	// ones of other issuers; the first signs where no Live key does.
+	configured, others []jwk.Key
+	signing            jwk.Key
+	remembered         int
+	now                func() time.Time
+	api                APIKeys
 
-	api APIKeys
+	using   sync.Mutex // one Use at a time
+	current atomic.Pointer[material]
 }
 
 // NewKeys prepares the keys of cfg. It fails on material that Config.Validate
@@ -84,19 +88,20 @@ func NewKeys(cfg Config) (*Keys, error) {
 	if err := hmac.Set(jwk.AlgorithmKey, jwa.HS256); err != nil {
 		return nil, fmt.Errorf("claims: JWT_SECRET: %w", err)
 	}
-	k := &Keys{verified: cache.New[string, *Caller](10_000), now: time.Now}
+	k := &Keys{remembered: 10_000, now: time.Now}
 	private, _ := parseSet(cfg.SigningKeys.Reveal(), usual) // both were validated above
-	others, _ := parseSet(cfg.JWKS, usual)
+	k.others, _ = parseSet(cfg.JWKS, usual)
+	k.configured = append([]jwk.Key{hmac}, private...)
 	if k.signing, err = named(hmac, cfg.KeyID); err != nil {
 		return nil, err
 	}
 	if len(private) > 0 {
 		k.signing, _ = signingKey(private)
 	}
-	if err := k.verifyWith(append(append([]jwk.Key{hmac}, private...), others...)); err != nil {
+	if k.api, err = newAPIKeys(cfg, hmac); err != nil {
 		return nil, err
 	}
-	if k.api, err = newAPIKeys(cfg, hmac); err != nil {
+	if err := k.Use(Live{}); err != nil {
 		return nil, err
 	}
 	return k, k.checkGiven(cfg)
@@ -125,15 +130,12 @@ func (k *Keys) checkGiven(cfg Config) error {
 // keys. material is a JSON Web Key, a set of them, or a secret of at least MinSecret
 // bytes for HS256. remembered bounds the verified tokens that are kept; 0 keeps none.
 func NewVerifier(material secret.String, remembered int) (*Keys, error) {
-	k := &Keys{now: time.Now}
-	if remembered > 0 {
-		k.verified = cache.New[string, *Caller](remembered)
-	}
-	keys, err := parseMaterial(material.Reveal())
-	if err != nil {
+	k := &Keys{remembered: remembered, now: time.Now}
+	var err error
+	if k.others, err = parseMaterial(material.Reveal()); err != nil {
 		return nil, err
 	}
-	return k, k.verifyWith(keys)
+	return k, k.Use(Live{})
 }
 
 func parseMaterial(text string) ([]jwk.Key, error) {
@@ -152,41 +154,17 @@ func parseMaterial(text string) ([]jwk.Key, error) {
 	return []jwk.Key{hmac}, hmac.Set(jwk.AlgorithmKey, jwa.HS256)
 }
 
-// verifyWith takes the public halves of keys and publishes the asymmetric ones.
-func (k *Keys) verifyWith(keys []jwk.Key) error {
-	set := jwk.NewSet()
-	for _, key := range keys {
-		pub, err := public(key)
-		if err != nil {
-			return fmt.Errorf("claims: public key: %w", err)
-		}
-		k.verifying = append(k.verifying, pub)
-		if pub.KeyType() == jwa.OctetSeq {
-			continue
-		}
-		if err := set.AddKey(pub); err != nil {
-			return fmt.Errorf("claims: publish key: %w", err)
-		}
-	}
-	published, err := json.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("claims: publish keys: %w", err)
-	}
-	k.published = published
-	return nil
-}
-
 // JWKS is the JSON Web Key Set (RFC 7517) of the public keys; a shared secret is never in it.
-func (k *Keys) JWKS() []byte { return k.published }
+func (k *Keys) JWKS() []byte { return k.current.Load().published }
 
 // Algorithm is that of the signing key, as JWTs name it (RFC 7518, section 3.1).
-func (k *Keys) Algorithm() string { return k.signing.Algorithm().String() }
+func (k *Keys) Algorithm() string { return k.current.Load().signing.Algorithm().String() }
 
 // Asymmetric reports whether others can verify what is signed without being able to sign.
-func (k *Keys) Asymmetric() bool { return k.signing.KeyType() != jwa.OctetSeq }
+func (k *Keys) Asymmetric() bool { return k.current.Load().signing.KeyType() != jwa.OctetSeq }
 
 // Sign returns payload, a JSON object, as a compact JWS of the signing key.
-func (k *Keys) Sign(payload []byte) (string, error) { return sign(k.signing, payload) }
+func (k *Keys) Sign(payload []byte) (string, error) { return sign(k.current.Load().signing, payload) }
 
 func sign(key jwk.Key, payload []byte) (string, error) {
 	headers := jws.NewHeaders()

@@ -44,8 +44,8 @@ func (k *Keys) VerifyURL(token string) (*Caller, error) {
 }
 
 func (k *Keys) verify(token string) (*Caller, error) {
-	now := k.now()
-	if c := k.recall(token); c != nil {
+	now, m := k.now(), k.current.Load()
+	if c := m.recall(token); c != nil {
 		if err := c.checkTime(now); err != nil {
 			return nil, err
 		}
@@ -54,7 +54,10 @@ func (k *Keys) verify(token string) (*Caller, error) {
 	if len(token) > maxToken {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxToken)
 	}
-	payload, err := k.checkSignature(token)
+	if m.refused[hashKey(token)] {
+		return nil, ErrUnknownKey
+	}
+	payload, err := m.checkSignature(token)
 	if err != nil {
 		return nil, err
 	}
@@ -65,30 +68,30 @@ func (k *Keys) verify(token string) (*Caller, error) {
 	if err := c.checkTime(now); err != nil {
 		return nil, err
 	}
-	k.remember(token, c, now)
+	m.remember(token, c, now)
 	return c, nil
 }
 
-func (k *Keys) recall(token string) *Caller {
-	if k.verified == nil {
+func (m *material) recall(token string) *Caller {
+	if m.verified == nil {
 		return nil
 	}
-	c, _ := k.verified.Get(token)
+	c, _ := m.verified.Get(token)
 	return c
 }
 
-func (k *Keys) remember(token string, c *Caller, now time.Time) {
-	if k.verified == nil || len(token) > maxRemembered {
+func (m *material) remember(token string, c *Caller, now time.Time) {
+	if m.verified == nil || len(token) > maxRemembered {
 		return
 	}
 	until := c.Expires
 	if until.IsZero() {
 		until = now.Add(time.Hour)
 	}
-	k.verified.Put(token, c, until.Add(skew))
+	m.verified.Put(token, c, until.Add(skew))
 }
 
-func (k *Keys) checkSignature(token string) ([]byte, error) {
+func (m *material) checkSignature(token string) ([]byte, error) {
 	if n := strings.Count(token, ".") + 1; n != 3 {
 		return nil, PartsError(n)
 	}
@@ -104,7 +107,7 @@ func (k *Keys) checkSignature(token string) ([]byte, error) {
 		return nil, ErrUnsecured
 	}
 	failure := ErrAlgorithm
-	for _, key := range k.verifying {
+	for _, key := range m.verifying {
 		if key.Algorithm().String() != header.Algorithm().String() {
 			continue
 		}
