@@ -231,10 +231,17 @@ func (m *Module) updateBucket(rq *call) error {
 	if change.MIMETypes, err = mimeRules(types); err != nil {
 		return err
 	}
-	err = rq.do(func(ctx context.Context, q db.Queryer) error { return store.UpdateBucket(ctx, q, rq.bucket, change) })
+	err = rq.do(func(ctx context.Context, q db.Queryer) error {
+		wasPublic, err := store.UpdateBucket(ctx, q, rq.bucket, change)
+		if err != nil || !wasPublic || !change.SetPublic || change.Public {
+			return err
+		}
+		return store.PutNews(ctx, q, m.unpublished(rq))
+	})
 	if err != nil {
 		return noBucket(err)
 	}
+	m.outbox.Wake()
 	return httpx.JSON(rq, http.StatusOK, message{"Successfully updated"})
 }
 
@@ -251,10 +258,16 @@ func (m *Module) deleteBucket(rq *call) error {
 	if n > 0 {
 		return errBucketNotEmpty()
 	}
-	err = rq.do(func(ctx context.Context, q db.Queryer) error { return store.DeleteBucket(ctx, q, rq.bucket) })
+	err = rq.do(func(ctx context.Context, q db.Queryer) error {
+		if err := store.DeleteBucket(ctx, q, rq.bucket); err != nil {
+			return err
+		}
+		return store.PutNews(ctx, q, m.unpublished(rq))
+	})
 	if err != nil {
 		return noBucket(err)
 	}
+	m.outbox.Wake()
 	return httpx.JSON(rq, http.StatusOK, message{"Successfully deleted"})
 }
 
@@ -292,12 +305,15 @@ func (m *Module) emptyBucket(rq *call) error {
 func (m *Module) deleteBefore(rq *call, before time.Time) (int, error) {
 	var gone []store.Object
 	err := rq.asService(rq.ctx(), func(ctx context.Context, q db.Queryer) (err error) {
-		gone, err = store.DeleteBefore(ctx, q, rq.bucket, before, deleteBatch)
-		return err
+		if gone, err = store.DeleteBefore(ctx, q, rq.bucket, before, deleteBatch); err != nil {
+			return err
+		}
+		return store.PutNews(ctx, q, m.removed(rq, gone))
 	})
 	if err != nil {
 		return 0, err
 	}
+	m.outbox.Wake()
 	m.removeBytes(rq, gone)
 	return len(gone), nil
 }

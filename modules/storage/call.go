@@ -42,6 +42,8 @@ type call struct {
 
 	// bucket and key are decoded from the path, where the route has them.
 	bucket, key string
+	// via is the kind of upload that the request's protocol makes, as events name it.
+	via string
 }
 
 type handler func(*call) error
@@ -81,11 +83,23 @@ func (m *Module) newCall(c echo.Context, op string) (*call, error) {
 	rq.admin.More = append(rq.admin.More, rq.own.More[2:]...)
 
 	pattern := strings.TrimPrefix(c.Path(), m.prefix)
+	rq.via = uploadType(pattern)
 	literal, _, found := strings.Cut(pattern, ":bucket")
 	if !found {
 		return rq, nil
 	}
 	return rq, rq.target(strings.TrimPrefix(r.URL.EscapedPath(), m.prefix+literal), strings.HasSuffix(pattern, "*"))
+}
+
+// uploadType tells the protocols apart by their routes.
+func uploadType(pattern string) string {
+	switch {
+	case strings.HasPrefix(pattern, "/s3"):
+		return "s3"
+	case strings.HasPrefix(pattern, "/upload/resumable"):
+		return "resumable"
+	}
+	return "standard"
 }
 
 // target decodes rest, the path from the bucket's name on, once: a slash that is

@@ -95,7 +95,10 @@ func (m *Module) move(rq *call, t transfer, to store.NewObject) error {
 		if deref(current.Version) != deref(source.Version) { // overwritten while its bytes were copied
 			return errLocked()
 		}
-		_, err = store.RenameObject(ctx, q, t.fromBucket, t.from, to)
+		if _, err = store.RenameObject(ctx, q, t.fromBucket, t.from, to); err != nil {
+			return err
+		}
+		err = store.PutNews(ctx, q, m.moved(rq, current, to))
 		committing = err == nil
 		return err
 	})
@@ -105,6 +108,7 @@ func (m *Module) move(rq *call, t transfer, to store.NewObject) error {
 		}
 		return lockTimeout(err)
 	}
+	m.outbox.Wake()
 	m.removeBytes(rq, []store.Object{source})
 	return nil
 }
@@ -193,6 +197,7 @@ func (m *Module) copyTo(rq *call, source store.Object, to store.NewObject, upser
 	if to.UserMetadata == nil {
 		to.UserMetadata = []byte("{}")
 	}
+	to.News = m.written(rq, to, store.CreatedCopy)
 	row, err := m.record(rq, to, upsert)
 	if err != nil {
 		return err

@@ -220,7 +220,7 @@ func (m *Module) noRoute(r *http.Request, e *apierr.Error) (int, any) {
 	}
 	path := strings.TrimPrefix(r.URL.RequestURI(), m.prefix)
 	message := "Route " + r.Method + ":" + path + " not found"
-	if strings.HasPrefix(path, "/object") || strings.HasPrefix(path, "/bucket") || strings.HasPrefix(path, "/render/image") {
+	if strings.HasPrefix(path, "/object") || strings.HasPrefix(path, "/bucket") || strings.HasPrefix(path, "/render/image") || strings.HasPrefix(path, "/cdn") {
 		return http.StatusNotFound, errorBody{"404", "Not Found", message, "InvalidRequest"}
 	}
 	return http.StatusNotFound, struct {

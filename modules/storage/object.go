@@ -80,12 +80,15 @@ func (m *Module) deleteObjects(rq *call) error {
 func (m *Module) deleteNames(rq *call, names []string) ([]store.Object, error) {
 	var gone []store.Object
 	err := rq.do(func(ctx context.Context, q db.Queryer) (err error) {
-		gone, err = store.DeleteObjects(ctx, q, rq.bucket, names)
-		return err
+		if gone, err = store.DeleteObjects(ctx, q, rq.bucket, names); err != nil {
+			return err
+		}
+		return store.PutNews(ctx, q, m.removed(rq, gone))
 	})
 	if err != nil {
 		return nil, err
 	}
+	m.outbox.Wake()
 	m.removeBytes(rq, gone)
 	return gone, nil
 }

@@ -52,6 +52,11 @@ func (m *Module) Routes(g *echo.Group) {
 	g.DELETE("/object/:bucket/*", m.handle("storage.object.delete", signedIn, m.deleteObject))
 	g.DELETE("/object/:bucket", m.handle("storage.object.delete_many", signedIn, m.deleteObjects))
 
+	g.DELETE("/cdn", m.handle("storage.cdn.purge_tenant_cache", service, m.purgeCache))
+	g.DELETE("/cdn/", m.handle("storage.cdn.purge_tenant_cache", service, m.purgeCache))
+	g.DELETE("/cdn/:bucket", m.handle("storage.cdn.purge_bucket_cache", service, m.purgeCache))
+	g.DELETE("/cdn/:bucket/*", m.handle("storage.cdn.purge_object_cache", service, m.purgeCache))
+
 	for _, way := range []struct {
 		path, suffix string
 		signed       bool

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/madbase/madbase/modules/storage/outbox"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/module"
@@ -24,7 +25,7 @@ type Deps struct {
 	// Blobs keeps the bytes.
 	Blobs blob.Store
 	Log   *slog.Logger
-	// Projects are those whose uploads are swept; nil for none.
+	// Projects are those whose uploads are swept and whose news are brought; nil for none.
 	Projects *project.Directory
 }
 
@@ -41,13 +42,14 @@ type Module struct {
 
 	resumable resumable
 	sweeper   sweeper
+	outbox    *outbox.Outbox
 }
 
 // New returns the module. cfg must be valid.
 func New(cfg Config, deps Deps) *Module {
 	return &Module{
 		cfg: cfg, blobs: deps.Blobs, images: newImages(cfg.Images, deps), log: deps.Log,
-		resumable: newResumable(cfg, deps),
+		resumable: newResumable(cfg, deps), outbox: outbox.New(cfg.Outbox, outbox.Deps{Log: deps.Log, Projects: deps.Projects}),
 	}
 }
 
@@ -57,16 +59,18 @@ func (m *Module) Name() string { return "storage" }
 // ErrorShape is the storage dialect of errors.
 func (m *Module) ErrorShape() apierr.Shape { return m.shape }
 
-// Start looks for the program that writes WebP and AVIF, and begins to sweep.
+// Start looks for the program that writes WebP and AVIF, and begins to sweep and to bring news.
 func (m *Module) Start(context.Context) error {
 	m.images.findCommand()
 	m.startSweeping()
+	m.outbox.Start()
 	return nil
 }
 
 // Stop ends what Start began.
-func (m *Module) Stop(context.Context) error {
+func (m *Module) Stop(ctx context.Context) error {
 	m.stopSweeping()
+	m.outbox.Stop(ctx)
 	return nil
 }
 

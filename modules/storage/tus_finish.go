@@ -65,9 +65,13 @@ func (m *Module) makeOnce(rq *call, as uploadAs, q db.Queryer, up store.Upload) 
 	if object.UserMetadata == nil {
 		object.UserMetadata = []byte("{}")
 	}
+	object.News = m.written(rq, object, "")
 	_, replaced, err := store.WriteObject(rq.ctx(), rq.as(rq.admin), object, as.upsert)
 	if !as.upsert && isUnique(err) {
 		return errObjectExists().Because(err)
+	}
+	if err == nil {
+		m.outbox.Wake()
 	}
 	if err == nil && replaced != nil && *replaced != object.Version {
 		m.removeBytes(rq, []store.Object{{BucketID: up.Bucket, Name: up.Name, Version: replaced}})

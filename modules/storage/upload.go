@@ -205,6 +205,9 @@ func putError(err error) error {
 func (m *Module) record(rq *call, o store.NewObject, upsert bool) (store.Object, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(rq.ctx()), finishTime)
 	defer cancel()
+	if o.News == nil {
+		o.News = m.written(rq, o, "")
+	}
 	row, replaced, err := store.WriteObject(ctx, rq.as(rq.admin), o, upsert)
 	if err != nil {
 		if notCommitted(err) {
@@ -215,6 +218,7 @@ func (m *Module) record(rq *call, o store.NewObject, upsert bool) (store.Object,
 		}
 		return row, lockTimeout(err)
 	}
+	m.outbox.Wake()
 	if replaced != nil && *replaced != o.Version {
 		m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: replaced}})
 	}

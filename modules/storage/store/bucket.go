@@ -80,21 +80,21 @@ type BucketChange struct {
 	MIMETypes     []string
 }
 
-// UpdateBucket applies c. ErrNotFound when there is no such bucket or the caller may not update it.
-func UpdateBucket(ctx context.Context, q db.Queryer, id string, c BucketChange) error {
-	var updated string
-	err := oneJSON(ctx, q, &updated, `
+// UpdateBucket applies c and reports whether the bucket was public before.
+// ErrNotFound when there is no such bucket or the caller may not update it.
+func UpdateBucket(ctx context.Context, q db.Queryer, id string, c BucketChange) (wasPublic bool, err error) {
+	err = oneJSON(ctx, q, &wasPublic, `
 		UPDATE storage.buckets SET
 			public = CASE WHEN $2 THEN $3 ELSE public END,
 			file_size_limit = CASE WHEN $4 THEN $5::bigint ELSE file_size_limit END,
 			allowed_mime_types = CASE WHEN $6 THEN $7::text[] ELSE allowed_mime_types END,
 			updated_at = now()
-		WHERE id = $1 RETURNING to_json(id)`,
+		WHERE id = $1 RETURNING to_json(coalesce((SELECT before.public FROM storage.buckets before WHERE before.id = $1), false))`,
 		id, c.SetPublic, c.Public, c.SetFileSizeLimit, c.FileSizeLimit, c.SetMIMETypes, c.MIMETypes)
 	if err != nil {
-		return fmt.Errorf("store: update bucket: %w", err)
+		return false, fmt.Errorf("store: update bucket: %w", err)
 	}
-	return nil
+	return wasPublic, nil
 }
 
 // DeleteBucket deletes an empty bucket. ErrNotFound as in UpdateBucket.

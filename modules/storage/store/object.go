@@ -92,6 +92,8 @@ type NewObject struct {
 	Owner *string
 	// Metadata and UserMetadata are JSON; nil leaves those of an existing object.
 	Metadata, UserMetadata []byte
+	// News goes out when the object is written; nil for nobody to hear of it.
+	News *News
 }
 
 // values are o's columns in the order of the statements below. The old column owner takes UUIDs only.
@@ -124,8 +126,22 @@ const (
 			owner = CASE WHEN excluded.owner_id IS NULL THEN o.owner ELSE excluded.owner END,
 			owner_id = coalesce(excluded.owner_id, o.owner_id)
 		RETURNING row_to_json(o)`
-	lockObject = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+	// The subquery sees the row as it was when the statement began, which is after the lock.
+	upsertReturning = upsertObject + ` AS row,
+		(SELECT before.version FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2) AS replaced,
+		EXISTS (SELECT FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2) AS existed`
+	insertReturning = insertObject + ` RETURNING row_to_json(o) AS row, NULL AS replaced, false AS existed`
+	lockObject      = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 )
+
+// withNews is a statement that writes an object and puts down its news in $8 and $9.
+func withNews(write string) string {
+	return "WITH written AS (" + write + `), news AS (
+			INSERT INTO madbase.storage_outbox (kind, payload)
+			SELECT coalesce(nullif($8::text, ''), CASE WHEN existed THEN '` + CreatedPut + `' ELSE '` + CreatedPost + `' END), $9::json FROM written
+		)
+		SELECT row, replaced FROM written`
+}
 
 // TryObject asks whether policies let o be written, and writes nothing. To insert
 // needs the right to insert and no other; to overwrite needs those to see and to update too.
@@ -142,14 +158,19 @@ func TryObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) err
 
 // WriteObject inserts o, or overwrites the object of that name where it may, and
 // returns the row and the version that it replaced, nil for none. Writers of one
-// name take turns. It is one round trip and a transaction of its own.
+// name take turns. It is one round trip and a transaction of its own, with o's news in it.
 func WriteObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) (row Object, replaced *string, err error) {
-	sql := insertObject + " RETURNING row_to_json(o), NULL"
-	if overwrite { // the subquery sees the row as it was when the statement began, which is after the lock
-		sql = upsertObject + ", (SELECT before.version FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2)"
+	sql := insertReturning
+	if overwrite {
+		sql = upsertReturning
+	}
+	write := o.statement(sql)
+	if o.News != nil {
+		write.SQL = withNews(sql)
+		write.Args = append(write.Args, []byte(o.News.Kind), o.News.Payload)
 	}
 	lock := rls.Statement{SQL: lockObject, Args: [][]byte{[]byte(lockName(o.Bucket, o.Name))}}
-	result, err := tx.Together(ctx, lock, o.statement(sql))
+	result, err := tx.Together(ctx, lock, write)
 	if err == nil && len(result.Rows) == 0 { // a trigger of the project may keep it out
 		err = ErrNotFound
 	}
