@@ -54,7 +54,7 @@ func (m *Module) createBucket(rq *call) error {
 		return err
 	}
 	f.require("name")
-	b := store.Bucket{Name: f.text("name"), ID: f.text("id"), Public: f.boolean("public", false), OwnerID: rq.owner()}
+	b := store.Bucket{Name: f.text("name"), ID: f.text("id"), Public: f.boolean("public", false)}
 	kind := f.oneOf("type", "STANDARD", "STANDARD", "ANALYTICS")
 	limit, limitErr := m.sizeLimit(f)
 	types := f.texts("allowed_mime_types")
@@ -73,20 +73,27 @@ func (m *Module) createBucket(rq *call) error {
 	if limitErr != nil {
 		return limitErr
 	}
-	b.Owner, b.FileSizeLimit = store.OwnerUUID(b.OwnerID), limit
+	b.FileSizeLimit = limit
 	if b.AllowedMIMETypes, err = mimeRules(types); err != nil {
 		return err
 	}
-	err = rq.do(func(ctx context.Context, q db.Queryer) error { return store.CreateBucket(ctx, q, b) })
-	if isUnique(err) {
-		return errBucketExists().Because(err)
-	}
-	if err != nil {
+	if err := rq.makeBucket(b); err != nil {
 		return err
 	}
 	return httpx.JSON(rq, http.StatusOK, struct {
 		Name string `json:"name"`
 	}{b.Name})
+}
+
+// makeBucket makes b as the caller, who becomes its owner.
+func (rq *call) makeBucket(b store.Bucket) error {
+	b.OwnerID = rq.owner()
+	b.Owner = store.OwnerUUID(b.OwnerID)
+	err := rq.do(func(ctx context.Context, q db.Queryer) error { return store.CreateBucket(ctx, q, b) })
+	if isUnique(err) {
+		return errBucketExists().Because(err)
+	}
+	return err
 }
 
 // sizeLimit reads file_size_limit: bytes, a text such as 20MB, or null.
@@ -191,15 +198,20 @@ func oldPython(r *http.Request) bool {
 }
 
 func (m *Module) getBucket(rq *call) error {
-	var b store.Bucket
-	err := rq.do(func(ctx context.Context, q db.Queryer) (err error) {
+	b, err := rq.visibleBucket()
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(rq, http.StatusOK, viewBucket(b, false))
+}
+
+// visibleBucket finds the request's bucket as the caller.
+func (rq *call) visibleBucket() (b store.Bucket, err error) {
+	err = rq.do(func(ctx context.Context, q db.Queryer) (err error) {
 		b, err = store.FindBucket(ctx, q, rq.bucket)
 		return err
 	})
-	if err != nil {
-		return noBucket(err)
-	}
-	return httpx.JSON(rq, http.StatusOK, viewBucket(b, false))
+	return b, noBucket(err)
 }
 
 // noBucket names what a missing row is.
@@ -245,8 +257,15 @@ func (m *Module) updateBucket(rq *call) error {
 	return httpx.JSON(rq, http.StatusOK, message{"Successfully updated"})
 }
 
-// deleteBucket tells whether a bucket is there and empty before policies say who may delete it, as the real service does.
 func (m *Module) deleteBucket(rq *call) error {
+	if err := m.dropBucket(rq); err != nil {
+		return err
+	}
+	return httpx.JSON(rq, http.StatusOK, message{"Successfully deleted"})
+}
+
+// dropBucket tells whether a bucket is there and empty before policies say who may delete it, as the real service does.
+func (m *Module) dropBucket(rq *call) error {
 	ctx := rq.ctx()
 	if _, err := store.FindBucket(ctx, rq.project.DB.Storage, rq.bucket); err != nil {
 		return noBucket(err)
@@ -268,7 +287,7 @@ func (m *Module) deleteBucket(rq *call) error {
 		return noBucket(err)
 	}
 	m.outbox.Wake()
-	return httpx.JSON(rq, http.StatusOK, message{"Successfully deleted"})
+	return nil
 }
 
 // deleteBatch is how many objects one transaction deletes.

@@ -181,26 +181,27 @@ func (m *Module) copyObject(rq *call) error {
 	if !keep {
 		to.UserMetadata = headerMetadata(header.Get("X-Metadata"))
 	}
-	return m.copyTo(rq, source, to, header.Get("X-Upsert") == "true")
+	row, err := m.copyTo(rq, source, to, uploadAs{upsert: header.Get("X-Upsert") == "true", rights: rq.own})
+	if err != nil {
+		return err
+	}
+	return httpx.JSON(rq, http.StatusOK, copied{row.ID, to.Bucket + "/" + to.Name, viewObject(row)})
 }
 
-func (m *Module) copyTo(rq *call, source store.Object, to store.NewObject, upsert bool) error {
-	if err := tryWrite(rq, uploadAs{upsert: upsert, rights: rq.own}, to); err != nil {
-		return err
+// copyTo asks policies, copies the bytes of source, and then writes the row.
+func (m *Module) copyTo(rq *call, source store.Object, to store.NewObject, as uploadAs) (store.Object, error) {
+	if err := tryWrite(rq, as, to); err != nil {
+		return store.Object{}, err
 	}
 	to.Version = uuid.NewString()
 	info, err := m.copyBytes(rq, source, to)
 	if err != nil {
-		return err
+		return store.Object{}, err
 	}
 	to.Metadata = changedMetadata(to.Metadata, map[string]any{"lastModified": info.Modified.UTC().Format(isoTime)})
 	if to.UserMetadata == nil {
 		to.UserMetadata = []byte("{}")
 	}
 	to.News = m.written(rq, to, store.CreatedCopy)
-	row, err := m.record(rq, to, upsert)
-	if err != nil {
-		return err
-	}
-	return httpx.JSON(rq, http.StatusOK, copied{row.ID, to.Bucket + "/" + to.Name, viewObject(row)})
+	return m.record(rq, to, as)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -101,7 +102,7 @@ func withObject(rq *call, find finder, use func(store.Object) error) error {
 
 func (m *Module) serveObject(rq *call, o store.Object, expires time.Time) error {
 	meta := parseMetadata(o.Metadata)
-	request, header := rq.Request(), rq.Response().Header()
+	request := rq.Request()
 	if notModified(request.Header, meta) {
 		m.cacheHeaders(rq, meta, expires, "stale-while-revalidate=30")
 		return rq.NoContent(http.StatusNotModified)
@@ -110,37 +111,65 @@ func (m *Module) serveObject(rq *call, o store.Object, expires time.Time) error 
 	if err != nil {
 		return err
 	}
-	key, err := blobKey(rq.project.StoragePrefix, o.BucketID, o.Name, deref(o.Version))
-	if err != nil {
-		return errNoBytes(err)
-	}
-	body, info, err := m.blobs.Get(rq.ctx(), key, part)
-	if errors.Is(err, blob.ErrRange) {
-		return errRange(meta.Size)
-	}
+	body, err := m.open(rq, o, part)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	status, length := http.StatusOK, info.Size
-	if part != nil {
-		offset, n, err := part.Resolve(info.Size)
-		if err != nil {
-			return errRange(info.Size)
-		}
-		status, length = http.StatusPartialContent, n
-		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+n-1, info.Size))
-	}
 	if meta.LastModified == "" {
-		meta.LastModified = info.Modified.UTC().Format(isoTime)
+		meta.LastModified = body.info.Modified.UTC().Format(isoTime)
 	}
-	m.assetHeaders(rq, meta, length)
+	m.assetHeaders(rq, meta, body.length)
 	m.cacheHeaders(rq, meta, expires, "stale-while-revalidate=30")
+	return body.send(rq)
+}
+
+// opened is an object's bytes, or the part of them that was asked for.
+type opened struct {
+	io.ReadCloser
+	info   blob.Info
+	length int64
+	// contentRange is the header of that name; empty for all bytes.
+	contentRange string
+}
+
+// open opens part of an object, nil for all. blob.ErrNotFound when the version's bytes are gone.
+func (m *Module) open(rq *call, o store.Object, part *blob.Range) (*opened, error) {
+	key, err := blobKey(rq.project.StoragePrefix, o.BucketID, o.Name, deref(o.Version))
+	if err != nil {
+		return nil, errNoBytes(err)
+	}
+	body, info, err := m.blobs.Get(rq.ctx(), key, part)
+	if errors.Is(err, blob.ErrRange) {
+		return nil, errRange(parseMetadata(o.Metadata).Size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &opened{ReadCloser: body, info: info, length: info.Size}
+	if part == nil {
+		return b, nil
+	}
+	offset, n, err := part.Resolve(info.Size)
+	if err != nil {
+		return nil, errors.Join(errRange(info.Size), body.Close())
+	}
+	b.length, b.contentRange = n, fmt.Sprintf("bytes %d-%d/%d", offset, offset+n-1, info.Size)
+	return b, nil
+}
+
+// send writes the answer; the headers that describe the object must be set.
+func (b *opened) send(rq *call) error {
+	status, header := http.StatusOK, rq.Response().Header()
+	if b.contentRange != "" {
+		status = http.StatusPartialContent
+		header.Set("Content-Range", b.contentRange)
+	}
 	rq.Response().WriteHeader(status)
-	if request.Method == http.MethodHead {
+	if rq.Request().Method == http.MethodHead {
 		return nil
 	}
-	if _, err := httpx.Send(rq.Response(), body); err != nil {
+	if _, err := httpx.Send(rq.Response(), b.ReadCloser); err != nil {
 		return fmt.Errorf("storage: send object: %w", err)
 	}
 	return nil

@@ -104,6 +104,11 @@ func errLocked() *apierr.Error {
 	return fail(http.StatusLocked, "ResourceLocked", "ResourceLocked", "The resource is locked")
 }
 
+// errPrecondition tells that a header If-Match or its like does not hold.
+func errPrecondition() *apierr.Error {
+	return fail(http.StatusPreconditionFailed, "PreconditionFailed", "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+}
+
 // errImage is a fault of a transformation. Its label is its code.
 func errImage(status int, message string) *apierr.Error {
 	return fail(status, "InvalidRequest", "InvalidRequest", message)

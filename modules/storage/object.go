@@ -34,17 +34,21 @@ func viewObject(o store.Object) objectView {
 
 // deleteObject tells a missing object, which anyone may know of, from one that is not the caller's to delete.
 func (m *Module) deleteObject(rq *call) error {
-	if _, err := store.FindObject(rq.ctx(), rq.project.DB.Storage, rq.bucket, rq.key); err != nil {
+	if err := m.deleteName(rq, rq.key); err != nil {
 		return err
-	}
-	gone, err := m.deleteNames(rq, []string{rq.key})
-	if err != nil {
-		return err
-	}
-	if len(gone) == 0 {
-		return errDenied("Access denied")
 	}
 	return httpx.JSON(rq, http.StatusOK, message{"Successfully deleted"})
+}
+
+func (m *Module) deleteName(rq *call, name string) error {
+	if _, err := store.FindObject(rq.ctx(), rq.project.DB.Storage, rq.bucket, name); err != nil {
+		return err
+	}
+	gone, err := m.deleteNames(rq, []string{name})
+	if err == nil && len(gone) == 0 {
+		err = errDenied("Access denied")
+	}
+	return err
 }
 
 // deleteObjects deletes the named objects as far as they are there and the caller's, and answers with those.
@@ -61,19 +65,30 @@ func (m *Module) deleteObjects(rq *call) error {
 	if err := f.fails(); err != nil {
 		return err
 	}
-	views := []objectView{}
+	gone, err := m.deleteAll(rq, names)
+	if err != nil {
+		return err
+	}
+	views := make([]objectView, len(gone))
+	for i := range gone {
+		views[i] = viewObject(gone[i])
+	}
+	return httpx.JSON(rq, http.StatusOK, views)
+}
+
+// deleteAll is deleteNames batch by batch.
+func (m *Module) deleteAll(rq *call, names []string) ([]store.Object, error) {
+	var all []store.Object
 	for len(names) > 0 {
 		batch := names[:min(deleteBatch, len(names))]
 		names = names[len(batch):]
 		gone, err := m.deleteNames(rq, batch)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, o := range gone {
-			views = append(views, viewObject(o))
-		}
+		all = append(all, gone...)
 	}
-	return httpx.JSON(rq, http.StatusOK, views)
+	return all, nil
 }
 
 // deleteNames deletes rows as the caller, commits, and then deletes their bytes.

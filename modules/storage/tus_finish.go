@@ -66,17 +66,14 @@ func (m *Module) makeOnce(rq *call, as uploadAs, q db.Queryer, up store.Upload) 
 		object.UserMetadata = []byte("{}")
 	}
 	object.News = m.written(rq, object, "")
-	_, replaced, err := store.WriteObject(rq.ctx(), rq.as(rq.admin), object, as.upsert)
-	if !as.upsert && isUnique(err) {
-		return errObjectExists().Because(err)
-	}
+	_, replaced, err := store.WriteObject(rq.ctx(), rq.as(rq.admin), object, as.overwriting())
 	if err == nil {
 		m.outbox.Wake()
 	}
 	if err == nil && replaced != nil && *replaced != object.Version {
 		m.removeBytes(rq, []store.Object{{BucketID: up.Bucket, Name: up.Name, Version: replaced}})
 	}
-	return lockTimeout(err)
+	return as.refusal(err)
 }
 
 // joinParts makes one blob of the upload's parts, unless that was done before.

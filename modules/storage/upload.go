@@ -71,9 +71,11 @@ type uploadAs struct {
 	signed bool
 	// rights decide whether it may be written.
 	rights rls.Settings
+	// replaces is the one version that may be overwritten; empty for any.
+	replaces string
 }
 
-// upload asks policies, streams the bytes to the store, and then writes the row.
+// upload takes the object that the request brings.
 func (m *Module) upload(rq *call, as uploadAs) error {
 	bucket, err := store.FindBucket(rq.ctx(), rq.project.DB.Storage, rq.bucket)
 	if err != nil {
@@ -83,28 +85,7 @@ func (m *Module) upload(rq *call, as uploadAs) error {
 	if err != nil {
 		return err
 	}
-	limit, err := m.admit(rq.key, bucket, in)
-	if err != nil {
-		return err
-	}
-	object := store.NewObject{Bucket: rq.bucket, Name: rq.key, Owner: as.owner, UserMetadata: in.userMetadata}
-	if err := mayWrite(rq, as, object, in.mimeType, in.declared); err != nil {
-		return err
-	}
-	object.Version = uuid.NewString()
-	key, err := blobKey(rq.project.StoragePrefix, rq.bucket, rq.key, object.Version)
-	if err != nil {
-		return errKey(rq.key).Because(err)
-	}
-	info, err := m.blobs.Put(rq.ctx(), key, &limitedReader{r: in.body, left: limit}, blob.PutOptions{Size: in.size, ContentType: in.mimeType})
-	if err != nil {
-		return putError(err)
-	}
-	object.Metadata = in.metadata(info)
-	if object.UserMetadata == nil {
-		object.UserMetadata = []byte("{}")
-	}
-	row, err := m.record(rq, object, as.upsert)
+	row, err := m.take(rq, as, bucket, in)
 	if err != nil {
 		return err
 	}
@@ -113,6 +94,32 @@ func (m *Module) upload(rq *call, as uploadAs) error {
 		answer.ID = ""
 	}
 	return httpx.JSON(rq, http.StatusOK, answer)
+}
+
+// take asks policies, streams the bytes to the store, and then writes the row.
+func (m *Module) take(rq *call, as uploadAs, bucket store.Bucket, in *incoming) (store.Object, error) {
+	limit, err := m.admit(rq.key, bucket, in)
+	if err != nil {
+		return store.Object{}, err
+	}
+	object := rq.newObject(as, in)
+	if err := mayWrite(rq, as, object, in.mimeType, in.declared); err != nil {
+		return store.Object{}, err
+	}
+	object.Version = uuid.NewString()
+	key, err := blobKey(rq.project.StoragePrefix, rq.bucket, rq.key, object.Version)
+	if err != nil {
+		return store.Object{}, errKey(rq.key).Because(err)
+	}
+	info, err := m.blobs.Put(rq.ctx(), key, &limitedReader{r: in.body, left: limit}, blob.PutOptions{Size: in.size, ContentType: in.mimeType})
+	if err != nil {
+		return store.Object{}, putError(err)
+	}
+	object.Metadata = in.metadata(info)
+	if object.UserMetadata == nil {
+		object.UserMetadata = []byte("{}")
+	}
+	return m.record(rq, object, as)
 }
 
 // admit checks what can be told before the bytes and returns how many there may be.
@@ -202,27 +209,46 @@ func putError(err error) error {
 // record writes the row of bytes that are stored. Writers of one name take turns:
 // of two that want to create it, one does. The bytes of the version before are
 // deleted once the new row is committed; those of this one when it was refused.
-func (m *Module) record(rq *call, o store.NewObject, upsert bool) (store.Object, error) {
+func (m *Module) record(rq *call, o store.NewObject, as uploadAs) (store.Object, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(rq.ctx()), finishTime)
 	defer cancel()
 	if o.News == nil {
 		o.News = m.written(rq, o, "")
 	}
-	row, replaced, err := store.WriteObject(ctx, rq.as(rq.admin), o, upsert)
+	row, replaced, err := store.WriteObject(ctx, rq.as(rq.admin), o, as.overwriting())
 	if err != nil {
 		if notCommitted(err) {
 			m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: &o.Version}})
 		}
-		if !upsert && isUnique(err) {
-			return row, errObjectExists().Because(err)
-		}
-		return row, lockTimeout(err)
+		return row, as.refusal(err)
 	}
 	m.outbox.Wake()
 	if replaced != nil && *replaced != o.Version {
 		m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: replaced}})
 	}
 	return row, nil
+}
+
+// overwriting is which objects of the name the upload may replace.
+func (as uploadAs) overwriting() store.Overwrite {
+	switch {
+	case as.replaces != "":
+		return store.Overwrite{Version: as.replaces}
+	case as.upsert:
+		return store.Overwrite{Any: true}
+	}
+	return store.Overwrite{}
+}
+
+// refusal names the failure of writing the row.
+func (as uploadAs) refusal(err error) error {
+	switch {
+	case as.replaces != "" && errors.Is(err, store.ErrNotFound):
+		return errPrecondition().Because(err)
+	case !as.upsert && isUnique(err):
+		return errObjectExists().Because(err)
+	}
+	return lockTimeout(err)
 }
 
 // notCommitted reports whether a failed transaction surely changed nothing: the

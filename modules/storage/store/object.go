@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -130,17 +131,38 @@ const (
 	upsertReturning = upsertObject + ` AS row,
 		(SELECT before.version FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2) AS replaced,
 		EXISTS (SELECT FROM storage.objects before WHERE before.bucket_id = $1 AND before.name = $2) AS existed`
-	insertReturning = insertObject + ` RETURNING row_to_json(o) AS row, NULL AS replaced, false AS existed`
-	lockObject      = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+	insertReturning  = insertObject + ` RETURNING row_to_json(o) AS row, NULL AS replaced, false AS existed`
+	replaceReturning = `
+		UPDATE storage.objects AS o SET
+			version = $5, metadata = $6::jsonb, user_metadata = $7::jsonb,
+			owner = CASE WHEN $4::text IS NULL THEN o.owner ELSE $3::uuid END,
+			owner_id = coalesce($4::text, o.owner_id)
+		WHERE o.bucket_id = $1 AND o.name = $2 AND o.version = $8
+		RETURNING row_to_json(o) AS row, $8 AS replaced, true AS existed`
+	lockObject = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 )
 
-// withNews is a statement that writes an object and puts down its news in $8 and $9.
-func withNews(write string) string {
-	return "WITH written AS (" + write + `), news AS (
+// writing is the statement that writes o, and puts down its news.
+func (o NewObject) writing(may Overwrite) rls.Statement {
+	write := o.statement(insertReturning)
+	switch {
+	case may.Any:
+		write = o.statement(upsertReturning)
+	case may.Version != "":
+		write = o.statement(replaceReturning)
+		write.Args = append(write.Args, []byte(may.Version))
+	}
+	if o.News == nil {
+		return write
+	}
+	kind, payload := "$"+strconv.Itoa(len(write.Args)+1), "$"+strconv.Itoa(len(write.Args)+2)
+	write.Args = append(write.Args, []byte(o.News.Kind), o.News.Payload)
+	write.SQL = "WITH written AS (" + write.SQL + `), news AS (
 			INSERT INTO madbase.storage_outbox (kind, payload)
-			SELECT coalesce(nullif($8::text, ''), CASE WHEN existed THEN '` + CreatedPut + `' ELSE '` + CreatedPost + `' END), $9::json FROM written
+			SELECT coalesce(nullif(` + kind + `::text, ''), CASE WHEN existed THEN '` + CreatedPut + `' ELSE '` + CreatedPost + `' END), ` + payload + `::json FROM written
 		)
 		SELECT row, replaced FROM written`
+	return write
 }
 
 // TryObject asks whether policies let o be written, and writes nothing. To insert
@@ -156,22 +178,22 @@ func TryObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) err
 	return nil
 }
 
+// Overwrite says which object of a name may be replaced; the zero value none.
+type Overwrite struct {
+	// Any replaces whatever is there, or nothing.
+	Any bool
+	// Version replaces this version alone.
+	Version string
+}
+
 // WriteObject inserts o, or overwrites the object of that name where it may, and
 // returns the row and the version that it replaced, nil for none. Writers of one
-// name take turns. It is one round trip and a transaction of its own, with o's news in it.
-func WriteObject(ctx context.Context, tx *rls.Tx, o NewObject, overwrite bool) (row Object, replaced *string, err error) {
-	sql := insertReturning
-	if overwrite {
-		sql = upsertReturning
-	}
-	write := o.statement(sql)
-	if o.News != nil {
-		write.SQL = withNews(sql)
-		write.Args = append(write.Args, []byte(o.News.Kind), o.News.Payload)
-	}
+// name take turns. It is one round trip and a transaction of its own, with o's news
+// in it. ErrNotFound when the one version that may be overwritten is not there any more.
+func WriteObject(ctx context.Context, tx *rls.Tx, o NewObject, may Overwrite) (row Object, replaced *string, err error) {
 	lock := rls.Statement{SQL: lockObject, Args: [][]byte{[]byte(lockName(o.Bucket, o.Name))}}
-	result, err := tx.Together(ctx, lock, write)
-	if err == nil && len(result.Rows) == 0 { // a trigger of the project may keep it out
+	result, err := tx.Together(ctx, lock, o.writing(may))
+	if err == nil && len(result.Rows) == 0 { // or a trigger of the project keeps it out
 		err = ErrNotFound
 	}
 	if err == nil {
