@@ -266,10 +266,6 @@ func TestScrapeTargetsExist(t *testing.T) {
 
 func TestGrafanaShowsMetricsThatExist(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("grafana/dashboards/madbase.json")
-	if err != nil || !json.Valid(text) {
-		t.Fatalf("dashboard: %v", err)
-	}
 	var sources struct {
 		Datasources []struct{ UID, URL string }
 	}
@@ -283,34 +279,52 @@ func TestGrafanaShowsMetricsThatExist(t *testing.T) {
 			t.Errorf("data source %s is at %s, which is no service", d.UID, d.URL)
 		}
 	}
-	for _, m := range regexp.MustCompile(`"uid": "([a-z]+)"`).FindAllSubmatch(text, -1) {
-		if uid := string(m[1]); !known[uid] && uid != "madbase" {
-			t.Errorf("the dashboard asks data source %q", uid)
-		}
+	paths, err := filepath.Glob("grafana/dashboards/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("dashboards: %v", err)
 	}
 	code := sourceText(t)
+	for _, path := range paths {
+		checkDashboard(t, path, known, code)
+	}
+}
+
+// checkDashboard tells what the dashboard at path asks for in vain.
+func checkDashboard(t *testing.T, path string, sources map[string]bool, code string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil || !json.Valid(text) {
+		t.Fatalf("%s: %v", path, err)
+	}
+	for _, m := range regexp.MustCompile(`"uid": "([a-z]+)"`).FindAllSubmatch(text, -1) {
+		if uid := string(m[1]); !sources[uid] && !strings.HasPrefix(uid, "madbase") {
+			t.Errorf("%s asks data source %q", path, uid)
+		}
+	}
 	for _, m := range regexp.MustCompile(`madbase_[a-z_]+`).FindAllString(string(text), -1) {
 		name := strings.TrimSuffix(strings.TrimSuffix(m, "_count"), "_bucket")
 		if !strings.Contains(code, name) {
-			t.Errorf("no code writes the metric %s", name)
+			t.Errorf("%s: no code writes the metric %s", path, name)
 		}
 	}
 }
 
-// sourceText is the code of platform, where the dashboard's metrics are written.
+// sourceText is the code in which metrics are written.
 func sourceText(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	err := filepath.WalkDir("../platform", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+	for _, folder := range []string{"../platform", "../modules"} {
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			b.Write(text)
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		text, err := os.ReadFile(path)
-		b.Write(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return b.String()
 }

@@ -181,6 +181,7 @@ func (f *foundation) openProject(ctx context.Context) (err error) {
 	for name, pool := range map[string]*pgxpool.Pool{"api": databases.API, "auth": databases.Auth, "storage": databases.Storage} {
 		telemetry.PoolMetrics(f.metrics, name, pool)
 	}
+	telemetry.PostgresMetrics(f.metrics, databases.API)
 	f.projects = project.NewDirectory(&project.Project{
 		Ref: "default", DB: databases, Keys: f.keys, StoragePrefix: "default", PublicURL: publicURL(f.cfg),
 	})

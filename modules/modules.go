@@ -159,7 +159,7 @@ func (f *foundation) auth() (module.Module, error) {
 	inboxURL := f.inboxURL()
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
 	m, err := auth.New(f.cfg.Auth, auth.Deps{
-		Log: f.log, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
+		Log: f.log, Metrics: f.metrics, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
 		MailSecret: f.cfg.Claims.Secret, InboxURL: inboxURL, DropIn: f.cfg.Server.DropIn,
 	})
 	if err == nil && inboxURL != "" {

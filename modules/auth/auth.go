@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/madbase/madbase/modules/auth/hook"
@@ -32,6 +33,8 @@ import (
 // Deps are what the module stands on. Everything but Log may be left out.
 type Deps struct {
 	Log *slog.Logger
+	// Metrics take the counts of tokens and mails; nil is a set that nobody reads.
+	Metrics *metrics.Set
 	// Limiter counts requests per caller; nil is no limit.
 	Limiter ratelimit.Limiter
 	// ClientIP is the caller's address, as far as the proxies on the way are
@@ -92,6 +95,9 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	}
 	if deps.BcryptCost == 0 {
 		deps.BcryptCost = bcrypt.DefaultCost
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = metrics.NewSet()
 	}
 	if deps.ClientIP == nil {
 		deps.ClientIP = peer

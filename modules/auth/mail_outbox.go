@@ -210,8 +210,10 @@ func (m *Module) deliverMail(ctx context.Context, q mail.Queue, item *mail.Item,
 		return true, m.keepLetter(ctx, q, item.ID, letter)
 	}
 	if err := m.mailer.smtp.Send(ctx, host, item.ID, letter); err != nil {
+		m.deps.Metrics.GetOrCreateCounter(`madbase_auth_mails_total{result="failed"}`).Inc()
 		return false, err
 	}
+	m.deps.Metrics.GetOrCreateCounter(`madbase_auth_mails_total{result="sent"}`).Inc()
 	if m.cfg.Mail.LogSent {
 		m.deps.Log.InfoContext(ctx, "mail.send", "event", "mail.send", "mail_type", letter.Kind, "mail_from", m.cfg.Mail.From(host).String(), "mail_to", letter.To)
 	}

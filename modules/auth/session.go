@@ -75,6 +75,8 @@ type entry struct {
 // issued is a session with the tokens that carry it. It is made in a transaction
 // and answered after the commit.
 type issued struct {
+	// method is what the access token is given for, one of a few words.
+	method  string
 	user    *store.User
 	session *store.Session
 	// refresh and access are the tokens; expires is the access token's end.
@@ -125,6 +127,7 @@ func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.Use
 // changes the session, so that nothing of it stays when no token can be had.
 func (m *Module) mint(ctx context.Context, q db.Queryer, in *issued, method string) error {
 	p, now, user, session := project.From(ctx), m.now(), in.user, in.session
+	in.method = method
 	in.expires = m.accessEnd(user, session)
 	claims := &token.Claims{
 		Issuer: m.issuer(p), Subject: user.ID, Audience: user.Audience, ExpiresAt: in.expires.Unix(), IssuedAt: now.Unix(),
@@ -162,6 +165,7 @@ func methodsOf(user *store.User, session *store.Session) []token.Method {
 // answer makes the body of a session's answer and sets GoTrue's headers. Call it
 // after the commit.
 func (m *Module) answer(c echo.Context, in *issued) sessionBody {
+	m.deps.Metrics.GetOrCreateCounter(`madbase_auth_access_tokens_total{method="` + in.method + `"}`).Inc()
 	h := c.Response().Header()
 	h.Set("Sb-Auth-User-Id", in.user.ID)
 	h.Set("Sb-Auth-Session-Id", in.session.ID)

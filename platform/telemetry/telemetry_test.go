@@ -187,12 +187,13 @@ func TestMetricsTellOfPoolsAndTheProcess(t *testing.T) {
 	set := metrics.NewSet()
 	telemetry.PoolMetrics(set, "api", f.DB.API)
 	telemetry.PoolMetrics(set, "api", f.DB.API)
+	telemetry.PostgresMetrics(set, f.DB.API)
 	if err := f.DB.API.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
 	telemetry.Metrics(set).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	for _, want := range []string{`madbase_db_pool_connections{pool="api"} 1`, `madbase_db_pool_connections_max{pool="api"} 6`, "process_resident_memory_bytes", "go_goroutines"} {
+	for _, want := range []string{`madbase_db_pool_connections{pool="api"} 1`, `madbase_db_pool_connections_max{pool="api"} 6`, "process_resident_memory_bytes", "go_goroutines", "madbase_pg_up 1", "madbase_pg_size_bytes ", "madbase_pg_commits_total "} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s is missing in:\n%s", want, w.Body)
 		}
