@@ -45,15 +45,15 @@ var openRoutes = [...]openRoute{
 // Authorization in its place, as clients of its upload protocol send no other header.
 func needsKey(r *http.Request) bool {
 	path := r.URL.Path
-	if strings.Contains(path+"/", "/../") {
+	if strings.Contains(path+"/", "/../") || strings.Contains(path+"/", "/./") {
 		return true // an upstream might read such a path as another one
 	}
 	if strings.HasPrefix(path, "/storage/v1/") && r.Header.Get("Authorization") != "" {
 		return false
 	}
 	for _, open := range openRoutes {
-		if open.matches(r.Method, path) {
-			return false
+		if open.matches(r.Method, path) && open.matches(r.Method, r.URL.EscapedPath()) {
+			return false // spelt in letters: what an escape stands for is the upstream's to judge
 		}
 	}
 	return true

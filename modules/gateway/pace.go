@@ -24,19 +24,21 @@ type pacedBody struct {
 
 	read   int64
 	waited time.Duration // only in reads: what upstream takes is not the client's fault
+	over   bool          // a read has failed or found the end
 
 	mu    sync.Mutex
 	ended bool // the connection is the next request's
 }
 
 // Read implements io.Reader. The error of a body that is too slow is httpx.ErrSlowBody.
-// At the body's end the server lifts the deadline.
+// At the body's end the server lifts the deadline, to learn when the client goes away.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	if !b.await(began.Add(b.patience())) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.ReadCloser.Read(p)
+	b.over = err != nil
 	b.read += int64(n)
 	b.waited += time.Since(began)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -50,7 +52,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 func (b *pacedBody) await(deadline time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ended {
+	if !b.ended && !b.over {
 		_ = b.conn.SetReadDeadline(deadline)
 	}
 	return !b.ended

@@ -50,15 +50,15 @@ func (s *Server) writeError(err error, c echo.Context) {
 
 // publicError turns whatever a handler or Echo returned into an apierr.Error.
 func publicError(r *http.Request, err error) *apierr.Error {
+	if errors.Is(err, ErrSlowBody) { // whatever a handler made of it
+		return apierr.New(http.StatusRequestTimeout, "request_timeout", "The request body took too long to arrive").
+			WithHeader("Connection", "close").Because(err)
+	}
 	if e, ok := errors.AsType[*apierr.Error](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return apierr.Newf(http.StatusRequestEntityTooLarge, "request_entity_too_large", "Request body exceeds %d bytes", e.Limit).Because(err)
-	}
-	if errors.Is(err, ErrSlowBody) {
-		return apierr.New(http.StatusRequestTimeout, "request_timeout", "The request body took too long to arrive").
-			WithHeader("Connection", "close").Because(err)
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
 		return apierr.New(e.Code, "", http.StatusText(e.Code)).Because(err)
