@@ -17,7 +17,7 @@ func load(ctx context.Context, q db.Queryer) (*Snapshot, error) {
 	for _, part := range []struct {
 		name string
 		read func(context.Context, db.Queryer) error
-	}{{"version", s.loadVersion}, {"projects", s.loadProjects}, {"settings", s.loadSettings}, {"keys", s.loadKeys}} {
+	}{{"version", s.loadVersion}, {"projects", s.loadProjects}, {"settings", s.loadSettings}, {"keys", s.loadKeys}, {"signing keys", s.loadSigning}} {
 		if err := part.read(ctx, q); err != nil {
 			return nil, fmt.Errorf("%s: %w", part.name, err)
 		}

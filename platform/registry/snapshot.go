@@ -89,6 +89,7 @@ type Snapshot struct {
 	projects []Project // by ref
 	byRef    map[string]int
 	keys     []APIKey
+	signing  []SigningKey
 	byHash   map[[sha256.Size]byte]int
 }
 
