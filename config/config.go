@@ -73,6 +73,7 @@ type Server struct {
 
 	DatabaseURL secret.String `env:"DATABASE_URL,DEFAULT_TENANT_DB_URL,PGRST_DB_URI,GOTRUE_DB_DATABASE_URL" doc:"PostgreSQL connection string of the database's owner. With role all it may be empty: a private PostgreSQL in the data folder is used." group:"required"`
 	PublicURL   string        `env:"MADBASE_PUBLIC_URL,API_EXTERNAL_URL,GOTRUE_API_EXTERNAL_URL" doc:"Address under which clients reach madbase, as in links that it sends; a final /auth/v1 is left out. By default http://localhost with the front door's port." group:"optional"`
+	WorkerURL   string        `env:"MADBASE_WORKER_URL" doc:"Base URL under which proxies reach this worker; {hostname} and {port} stand for its own (http://{hostname}:{port}). With it a worker registers itself, and proxies with CONTROL_UPSTREAM_URL find it. Empty: it does not register." group:"optional"`
 	DropIn      bool          `env:"MADBASE_DROP_IN" doc:"Serve exactly one module at the root of the address, on a database that madbase neither migrates nor gives roles to. On when PGRST_DB_URI or GOTRUE_DB_DATABASE_URL names the database." group:"optional"`
 
 	DrainDelay      time.Duration `env:"MADBASE_DRAIN_DELAY" default:"0s" doc:"How long a stopping process still accepts requests while it reports that it is not ready, so that balancers turn away first." group:"optional"`

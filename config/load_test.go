@@ -136,7 +136,7 @@ func TestRequiredOutsideTheEmbeddedDefault(t *testing.T) {
 		{"MADBASE_ROLE=worker", "DATABASE_URL is required with role worker"},
 		{"MADBASE_ROLE=control", "JWT_SECRET is required with role control"},
 		{"MADBASE_ROLE=proxy", "JWT_SECRET is required with role proxy"},
-		{"MADBASE_ROLE=proxy", "WORKER_UPSTREAM_URLS is required with role proxy"},
+		{"MADBASE_ROLE=proxy", "WORKER_UPSTREAM_URLS or CONTROL_UPSTREAM_URL is required with role proxy"},
 		{"DATABASE_URL=" + testDB, "JWT_SECRET is required with DATABASE_URL"},
 		{"PGRST_DB_URI=" + testDB, "exactly one module"},
 	} {

@@ -123,8 +123,8 @@ func (c *Config) required() error {
 		}
 		errs = append(errs, fmt.Errorf("JWT_SECRET is required with %s", reason))
 	}
-	if s.Role == RoleProxy && len(c.Gateway.Workers) == 0 {
-		errs = append(errs, errors.New("WORKER_UPSTREAM_URLS is required with role proxy"))
+	if s.Role == RoleProxy && len(c.Gateway.Workers) == 0 && c.Gateway.Control == "" {
+		errs = append(errs, errors.New("WORKER_UPSTREAM_URLS or CONTROL_UPSTREAM_URL is required with role proxy"))
 	}
 	return errors.Join(errs...)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/madbase/madbase/platform/redisx"
 	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/telemetry"
+	"github.com/madbase/madbase/platform/topology"
 )
 
 // foundation is what the modules of one process stand on.
@@ -51,6 +52,11 @@ type foundation struct {
 	blobs    blob.Store    // nil in a role that stores no objects
 	inbox    control.Inbox // nil where mails leave
 	closers  []io.Closer
+
+	address      net.Addr               // where the process listens
+	owner        *pgxpool.Pool          // the owner's, for topology alone; nil in a role without a database
+	feed         *topology.Feed         // nil as well
+	registration *topology.Registration // nil but in a worker that registers
 }
 
 // limitedKeys bounds how many callers the in-process rate limiter tells apart.
@@ -64,7 +70,7 @@ func open(ctx context.Context, cfg *config.Config, o Options) (*foundation, erro
 		log: log.New(cfg.Log, log.Deps{Out: o.Err, RequestID: httpx.RequestID, Role: cfg.Server.Role}),
 	}
 	for _, step := range []func(context.Context) error{
-		f.openTelemetry, f.openProxies, f.openKeys, f.openRedis, f.openDatabase, f.openProject, f.openRegistry, f.openBlobs,
+		f.openTelemetry, f.openProxies, f.openKeys, f.openRedis, f.openDatabase, f.openProject, f.openRegistry, f.openTopology, f.openBlobs,
 	} {
 		if err := step(ctx); err != nil {
 			return f, err
@@ -83,6 +89,9 @@ func (f *foundation) close() error {
 	}
 	if f.projects != nil {
 		f.projects.Default().DB.Close()
+	}
+	if f.owner != nil {
+		f.owner.Close()
 	}
 	if f.redis != nil {
 		f.redis.Close()

@@ -70,6 +70,7 @@ func lines() []migrate.Line {
 		{Name: "bootstrap", Files: sql.Line("bootstrap")},
 		{Name: "auth", Files: sql.Line("auth")},
 		{Name: "storage", Files: sql.Line("storage")},
+		{Name: "platform", Files: sql.Line("platform")},
 	}
 }
 
@@ -125,6 +126,13 @@ func assemble(f *foundation, names []string) (program, error) {
 		}
 		f.mount(server, name, m)
 		made = append(made, m)
+		if g, ok := m.(*gateway.Module); ok {
+			made = f.follow(made, g)
+		}
+	}
+	made, err := f.register(made)
+	if err != nil {
+		return program{}, err
 	}
 	return program{server: front, set: module.NewSet(made...)}, nil
 }
@@ -180,6 +188,7 @@ func (f *foundation) control() (module.Module, error) {
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
 		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, JWTSecret: f.cfg.Claims.Secret,
+		Topology: f.feed,
 	})
 }
 

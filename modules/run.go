@@ -41,6 +41,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	f.address = listener.Addr()
 	p, err := assemble(f, names)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -48,7 +49,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	return app.Run(ctx, app.Options{
 		Log: f.log, Server: p.server, HTTP: cfg.HTTP, Listener: listener, Set: p.set, Metrics: f.metricsHandler(),
 		DrainDelay: cfg.Server.DrainDelay, ShutdownTimeout: cfg.Server.ShutdownTimeout,
-		Serving: func() { f.announce(listener.Addr(), names) }, Failed: f.failed(),
+		Serving: func() { f.announce(listener.Addr(), names) }, Draining: f.drain, Failed: f.failed(),
 	})
 }
 

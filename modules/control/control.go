@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/madbase/madbase/platform/cache"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/module"
@@ -39,9 +41,14 @@ type Deps struct {
 	Parts []Part
 	// Inbox has the mails of the embedded default; nil elsewhere.
 	Inbox Inbox
+	// Topology tells proxies of workers; nil where no database knows them.
+	Topology Topology
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
 	JWTSecret secret.String
 }
+
+// Topology serves what proxies follow, to those who are madbase's own.
+type Topology interface{ Serve(c echo.Context) error }
 
 // Module is the control plane.
 type Module struct {

@@ -11,6 +11,9 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/projects/:ref", m.showProject, noStore, m.guard)
 	g.GET("/projects/:ref/api-keys", m.listAPIKeys, noStore, m.guard)
 	g.GET("/logs", m.queryLogs, noStore, m.guard)
+	if m.deps.Topology != nil {
+		g.GET("/internal/topology", m.deps.Topology.Serve, noStore)
+	}
 	g.GET("/inbox", m.showInbox, noStore, m.guardInbox)
 	g.GET("/inbox.json", m.listInbox, noStore, m.guardInbox)
 	g.DELETE("/inbox", m.emptyInbox, noStore, m.guardInbox)

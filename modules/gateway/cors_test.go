@@ -104,12 +104,12 @@ func TestConfigFaultsAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	err := gateway.Config{
 		Workers: []string{"worker:8002", "http://u:geheim@w:1"}, Control: "http://c/path", AllowedOrigins: []string{"example.com", "https://a.*.com"},
-		TrustedProxies: []string{"10.0.0.0/99"}, HealthInterval: -1, EjectAfter: 1,
+		TrustedProxies: []string{"10.0.0.0/99"}, UpstreamConfig: gateway.UpstreamConfig{Balance: "luck", HealthInterval: -1, EjectAfter: 1, RetryBudget: 101, RestTimeout: -1},
 	}.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"WORKER_UPSTREAM_URLS", "CONTROL_UPSTREAM_URL", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "MADBASE_HEALTH_INTERVAL", "MADBASE_EJECT_FOR"} {
+	for _, want := range []string{"WORKER_UPSTREAM_URLS", "CONTROL_UPSTREAM_URL", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "MADBASE_HEALTH_INTERVAL", "MADBASE_EJECT_FOR", "MADBASE_BALANCE", "MADBASE_RETRY_BUDGET", "HEADER_TIMEOUT"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in %v", want, err)
 		}
@@ -117,7 +117,7 @@ func TestConfigFaultsAreNamedAtOnce(t *testing.T) {
 	if strings.Contains(err.Error(), "geheim") {
 		t.Errorf("a password is shown: %v", err)
 	}
-	if _, err := gateway.New(gateway.Config{}, gateway.Deps{}); err == nil || !strings.Contains(err.Error(), "WORKER_UPSTREAM_URLS") {
+	if _, err := gateway.New(gateway.Config{UpstreamConfig: gateway.UpstreamConfig{Balance: "turns"}}, gateway.Deps{}); err == nil || !strings.Contains(err.Error(), "WORKER_UPSTREAM_URLS") {
 		t.Errorf("without workers: %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func newGroup(name string, urls []string, local http.Handler, cfg Config, deps D
 	if local != nil {
 		urls = nil
 	}
-	g := &group{name: name, local: local, pool: newPool(name, urls, cfg, deps)}
+	g := &group{name: name, local: local, pool: newPool(name, urls, cfg.UpstreamConfig, deps)}
 	g.upstreams = &balanced{pool: g.pool, next: deps.Transport}
 	g.upgrade = upgrader(g.upstreams, deps.Log)
 	return g

@@ -62,8 +62,8 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	if deps.Worker == nil && len(cfg.Workers) == 0 {
-		return nil, errors.New("gateway: WORKER_UPSTREAM_URLS is not set")
+	if deps.Worker == nil && len(cfg.Workers) == 0 && cfg.Control == "" {
+		return nil, errors.New("gateway: neither WORKER_UPSTREAM_URLS nor CONTROL_UPSTREAM_URL is set")
 	}
 	proxies, err := httpx.ParseProxies(cfg.TrustedProxies)
 	if err != nil {

@@ -42,9 +42,13 @@ type door struct {
 	Module *gateway.Module
 }
 
-// config are settings with checks off, so that tests see only what they send.
+// config are settings with checks off, so that tests see only what they send, and
+// upstreams that take turns, so that they know who gets it.
 func config(workers ...string) gateway.Config {
-	return gateway.Config{Workers: workers, AllowedOrigins: []string{"*"}, RequireAPIKey: true, EjectAfter: 5, EjectFor: 10 * time.Second}
+	return gateway.Config{
+		Workers: workers, AllowedOrigins: []string{"*"}, RequireAPIKey: true,
+		UpstreamConfig: gateway.UpstreamConfig{Balance: "turns", EjectAfter: 5, EjectFor: 10 * time.Second, RetryBudget: 20},
+	}
 }
 
 func open(t testing.TB, cfg gateway.Config, change ...func(*gateway.Deps)) *door {

@@ -14,25 +14,34 @@ const healthPath = "/readyz"
 func (p *pool) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cancel != nil || p.cfg.HealthInterval == 0 {
+	if p.running != nil || p.cfg.HealthInterval == 0 {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
-	for _, u := range p.upstreams {
-		p.checks.Go(func() { p.watch(ctx, u) })
+	p.running, p.cancel = context.WithCancel(context.Background())
+	for _, u := range p.all() {
+		p.watchOne(u)
 	}
 }
 
 // stop ends the checks and waits for them.
 func (p *pool) stop() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cancel != nil {
+	if p.running != nil {
 		p.cancel()
-		p.checks.Wait()
-		p.cancel = nil
+		p.running = nil
 	}
+	p.mu.Unlock()
+	p.checks.Wait()
+}
+
+// watchOne begins the checks of u while those of others run.
+func (p *pool) watchOne(u *upstream) {
+	if p.running == nil {
+		return
+	}
+	var ctx context.Context
+	ctx, u.cancel = context.WithCancel(p.running)
+	p.checks.Go(func() { p.watch(ctx, u) })
 }
 
 func (p *pool) watch(ctx context.Context, u *upstream) {
@@ -45,6 +54,9 @@ func (p *pool) watch(ctx context.Context, u *upstream) {
 		}
 		if u.checked(ok, answered, p.cfg.HealthRise, p.cfg.HealthFall) {
 			p.log.Warn("upstream changed", "group", p.name, "upstream", u.base.Host, "up", ok)
+		}
+		if p.left(u, ok) {
+			return
 		}
 		select {
 		case <-ctx.Done():

@@ -28,12 +28,14 @@ type balanced struct {
 	next http.RoundTripper
 }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. The answer's body is to be closed in
+// any case: until then the request counts as under way.
 func (b *balanced) RoundTrip(r *http.Request) (*http.Response, error) {
 	first := b.pool.pick(nil)
 	if first == nil {
 		return nil, errNoUpstream
 	}
+	b.pool.budget.earn()
 	replayable, err := b.keepBody(r)
 	if err != nil {
 		return nil, err
@@ -47,15 +49,19 @@ func (b *balanced) RoundTrip(r *http.Request) (*http.Response, error) {
 	if second == nil {
 		return nil, err
 	}
+	if !b.pool.budget.spend() {
+		b.pool.denied.Inc()
+		return nil, err
+	}
 	b.pool.retries.Inc()
-	copied := r.Clone(r.Context()) // the first attempt may still read r
+	second.books.retries.Inc()
 	body := sent.src
 	if r.GetBody != nil {
 		if body, err = r.GetBody(); err != nil {
 			return nil, fmt.Errorf("%w: %w", errClientBody, err)
 		}
 	}
-	return b.try(copied, second, &sentBody{src: body})
+	return b.try(r, second, &sentBody{src: body})
 }
 
 // keepBody makes r's body repeatable where that is worth it, and reports whether
@@ -67,7 +73,7 @@ func (b *balanced) keepBody(r *http.Request) (bool, error) {
 	if r.Body == nil {
 		return true, nil
 	}
-	if r.ContentLength < 0 || r.ContentLength > maxReplay || len(b.pool.upstreams) < 2 {
+	if r.ContentLength < 0 || r.ContentLength > maxReplay || len(b.pool.all()) < 2 {
 		return false, nil
 	}
 	kept := make([]byte, r.ContentLength)
@@ -102,28 +108,30 @@ func again(r *http.Request, err error, replayable bool, sent *sentBody) bool {
 
 // try sends r to u and takes the outcome into u's account.
 func (b *balanced) try(r *http.Request, u *upstream, sent *sentBody) (*http.Response, error) {
-	if sent.src != nil {
-		r.Body = sent
-	}
-	u.aim(r)
-	res, err := b.next.RoundTrip(r)
+	u.books.requests.Inc()
+	a := attempt(r, u, b.pool.cfg.headerTimeout(r.URL.Path), sent)
+	res, err := b.next.RoundTrip(a.request)
+	err = a.answered(res, err)
 	switch {
 	case err == nil:
 		u.worked()
+		a.hold(res)
 		return res, nil
 	case sent.failure.Load() != nil:
 		return nil, fmt.Errorf("%w: %w", errClientBody, *sent.failure.Load())
 	case r.Context().Err() != nil:
 		return nil, err // the client has gone
 	}
-	b.pool.failures.Inc()
+	u.books.failures.Inc()
 	log := b.pool.log.With("group", b.pool.name, "upstream", u.base.Host)
 	if isDial(err) && b.pool.cfg.HealthInterval > 0 {
 		u.unreachable()
 		log.Debug("upstream refuses connections", "error", err)
 		return nil, err
 	}
-	if u.broke(time.Now(), b.pool.cfg.EjectAfter, b.pool.cfg.EjectFor) {
+	now := time.Now()
+	if u.broke(now, &b.pool.cfg, b.pool.last(u, now)) {
+		u.books.ejections.Inc()
 		log.Warn("upstream ejected", "error", err)
 	}
 	return nil, err
@@ -143,6 +151,8 @@ type sentBody struct {
 	src             io.ReadCloser
 	touched, closed atomic.Bool
 	failure         atomic.Pointer[error]
+	// ended is called at the body's end; may be nil.
+	ended func()
 }
 
 // Read implements io.Reader.
@@ -152,7 +162,12 @@ func (s *sentBody) Read(p []byte) (int, error) {
 	}
 	s.touched.Store(true)
 	n, err := s.src.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		if s.ended != nil {
+			s.ended()
+		}
+	case err != nil:
 		s.failure.Store(&err)
 	}
 	return n, err

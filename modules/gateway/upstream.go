@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
@@ -8,23 +10,37 @@ import (
 	"time"
 )
 
-// maxEjection bounds the growing time that a breaking upstream gets no requests.
-const maxEjection = 5 * time.Minute
+const (
+	// maxEjection bounds the growing time that a breaking upstream gets no requests.
+	maxEjection = 5 * time.Minute
+	// coldShare is what a new upstream gets of its share at first.
+	coldShare = 0.1
+)
 
 // upstream is one process that requests are passed on to, with what is known of
 // its health: by active checks, and by the requests themselves.
 type upstream struct {
-	base *url.URL
+	base   *url.URL
+	pinned bool // named by a setting: it stays whatever the topology says
+	books  books
+	cancel context.CancelFunc // ends its checks
 
+	// inFlight counts requests whose answers have not ended.
+	inFlight atomic.Int64
 	// down is what the checks say and wasUp what one once said, ejectedUntil (Unix nanoseconds) what the
 	// requests say.
 	down, wasUp  atomic.Bool
 	ejectedUntil atomic.Int64
+	// coldSince is when it came, or came back (Unix nanoseconds); 0 once it has its full share.
+	coldSince atomic.Int64
+	// missingSince is when it vanished from the topology (Unix nanoseconds); 0 while it is there.
+	missingSince atomic.Int64
 
 	mu        sync.Mutex
-	seen      bool // a check has ended
-	good, bad int  // checks in a row
-	broken    int  // requests in a row
+	seen      bool   // a check has ended
+	good, bad int    // checks in a row
+	broken    int    // requests in a row
+	drained   string // the process there that said it drains
 	ejections int
 	// troubled spares requests the lock while there is nothing to forget.
 	troubled atomic.Bool
@@ -32,6 +48,21 @@ type upstream struct {
 
 func (u *upstream) available(now time.Time) bool {
 	return !u.down.Load() && now.UnixNano() >= u.ejectedUntil.Load()
+}
+
+// warm reports whether u takes part in this choice: always, but for a growing
+// share of them while it is new.
+func (u *upstream) warm(now time.Time, slowStart time.Duration) bool {
+	since := u.coldSince.Load()
+	if since == 0 {
+		return true
+	}
+	share := float64(now.UnixNano()-since) / float64(max(slowStart, 1))
+	if share >= 1 {
+		u.coldSince.CompareAndSwap(since, 0)
+		return true
+	}
+	return rand.Float64() < max(share, coldShare)
 }
 
 // checked takes the outcome of a health check. The first one decides alone;
@@ -44,10 +75,12 @@ func (u *upstream) checked(ok, refusal bool, rise, fall int) (changed bool) {
 	u.seen = true
 	if ok {
 		u.good, u.bad = u.good+1, 0
-		if first || u.good >= rise {
-			return u.down.Swap(false)
+		if !first && u.good < rise || !u.down.Load() {
+			return false
 		}
-		return false
+		u.coldSince.Store(time.Now().UnixNano())
+		u.down.Store(false)
+		return true
 	}
 	u.good, u.bad = 0, u.bad+1
 	if first || refusal || u.bad >= fall {
@@ -64,6 +97,18 @@ func (u *upstream) unreachable() {
 	u.down.Store(true)
 }
 
+// drains takes out the process id at the upstream's address before checks find
+// it unready; another one that starts there is brought back by them.
+func (u *upstream) drains(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.drained != id {
+		u.drained = id
+		u.seen, u.good = true, 0
+		u.down.Store(true)
+	}
+}
+
 // worked ends a row of broken requests.
 func (u *upstream) worked() {
 	if !u.troubled.Load() {
@@ -76,23 +121,27 @@ func (u *upstream) worked() {
 }
 
 // broke counts a request that broke on the upstream, and ejects it after so many
-// in a row, each time for twice as long. It reports an ejection.
-func (u *upstream) broke(now time.Time, after int, length time.Duration) (ejected bool) {
+// in a row, each time for twice as long, unless it is the last one. It reports
+// an ejection.
+func (u *upstream) broke(now time.Time, cfg *UpstreamConfig, last bool) (ejected bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.troubled.Store(true)
 	u.broken++
-	if after == 0 || u.broken < after {
+	if cfg.EjectAfter == 0 || u.broken < cfg.EjectAfter || last {
 		return false
 	}
-	length = min(length<<min(u.ejections, 16), maxEjection)
+	until := now.Add(min(cfg.EjectFor<<min(u.ejections, 16), maxEjection)).UnixNano()
 	u.ejections++
-	u.broken = after - 1 // the next one after its return ejects it again
-	u.ejectedUntil.Store(now.Add(length).UnixNano())
+	u.broken = cfg.EjectAfter - 1 // the next one after its return ejects it again
+	u.coldSince.Store(until)
+	u.ejectedUntil.Store(until)
 	return true
 }
 
 // aim directs r at the upstream; path and query stay.
 func (u *upstream) aim(r *http.Request) {
-	r.URL.Scheme, r.URL.Host = u.base.Scheme, u.base.Host
+	target := *r.URL // an earlier attempt may still read the request's own
+	target.Scheme, target.Host = u.base.Scheme, u.base.Host
+	r.URL = &target
 }

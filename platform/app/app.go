@@ -36,9 +36,14 @@ type Options struct {
 	ShutdownTimeout time.Duration
 	// Serving is called once requests are answered; may be nil.
 	Serving func()
+	// Draining is called when the process begins to end, before the drain delay; may be nil.
+	Draining func(context.Context)
 	// Failed ends the process with its error when something it stands on is gone for good; may be nil.
 	Failed <-chan error
 }
+
+// tellTimeout bounds how long a process that ends tells others so.
+const tellTimeout = 3 * time.Second
 
 // process states, as /readyz tells them.
 const (
@@ -84,6 +89,11 @@ func (p *process) end(server *http.Server) error {
 	p.state.Store(draining)
 	p.Log.Info("draining", "delay", p.DrainDelay)
 	timer := time.NewTimer(p.DrainDelay)
+	if p.Draining != nil {
+		telling, cancel := context.WithTimeout(context.Background(), tellTimeout)
+		p.Draining(telling)
+		cancel()
+	}
 	<-timer.C
 	ctx, cancel := context.WithTimeout(context.Background(), p.ShutdownTimeout)
 	defer cancel()
