@@ -202,7 +202,7 @@ func TestLogLevels(t *testing.T) {
 	t.Parallel()
 	s := cluster(t, "LOG_LEVEL=debug")
 	quiet := alone(t, testkit.DataDir(t), "RUST_LOG=info,hyper=debug")
-	for _, target := range []string{s.url + "/rest/v1/", s.url + "/platform/v1/health", quiet.url + "/rest/v1/"} {
+	for _, target := range []string{s.url + "/rest/v1/none", s.url + "/platform/v1/health", quiet.url + "/rest/v1/none"} {
 		testkit.Get(t, target, "apikey", s.keys.Anon.Reveal(), "X-Request-Id", "probe-1")
 	}
 	debugs := func(p *testkit.Process) bool {

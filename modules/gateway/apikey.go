@@ -26,6 +26,16 @@ func browserSecret() error {
 		WithHint("A secret API key gives full access to the project's data: replace this one, and use it on servers only.")
 }
 
+func noSchema() error {
+	return apierr.New(http.StatusUnauthorized, codeAPIKey, "Access to schema is forbidden").
+		WithHint("Accessing the schema via the Data API is only allowed using a secret API key.")
+}
+
+// describesAPI reports whether r asks for the description of the whole REST API.
+func describesAPI(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Trim(r.URL.Path, "/") == "rest/v1"
+}
+
 // authorize checks r's API key and leaves on r the Authorization header that the
 // worker is to judge: the caller's own, or else the key's token. It returns the
 // key, empty where an open route goes without or with an unknown one.
@@ -42,9 +52,12 @@ func (m *Module) authorize(r *http.Request) (string, error) {
 		if m.cfg.RequireAPIKey && needsKey(r) {
 			return "", noAPIKey()
 		}
+		if describesAPI(r) {
+			return "", noSchema()
+		}
 		return "", nil
 	}
-	token, err := keyToken(keys, key)
+	token, role, err := keyToken(keys, key)
 	if err != nil {
 		if !needsKey(r) {
 			return "", nil // open routes judge for themselves what they are given
@@ -53,6 +66,9 @@ func (m *Module) authorize(r *http.Request) (string, error) {
 	}
 	if strings.HasPrefix(key, "sb_secret_") && fromBrowser(r) {
 		return "", browserSecret()
+	}
+	if role != claims.RoleService && describesAPI(r) {
+		return "", noSchema()
 	}
 	// Auth asks who calls. A key of the old kind does not say that, and what
 	// comes with nothing else is told so; one of the new kind stands for a bearer.
@@ -66,21 +82,20 @@ func (m *Module) authorize(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// keyToken returns the token that an API key stands for, if the key is one of
-// the project's: an sb_ key, or a JWT of the API roles.
-func keyToken(keys *claims.Keys, key string) (string, error) {
-	token, err := keys.Exchange(key)
-	if err != nil {
-		return "", err
+// keyToken returns the token that an API key stands for and its role, if the key
+// is one of the project's: an sb_ key, or a JWT of the API roles.
+func keyToken(keys *claims.Keys, key string) (token, role string, err error) {
+	if token, err = keys.Exchange(key); err != nil {
+		return "", "", err
 	}
 	caller, err := keys.Verify(token)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if caller.Role != claims.RoleAnon && caller.Role != claims.RoleService {
-		return "", claims.ErrUnknownKey
+		return "", "", claims.ErrUnknownKey
 	}
-	return token, nil
+	return token, caller.Role, nil
 }
 
 // standsAlone reports whether a bearer is an API key rather than a user's token.
@@ -89,7 +104,7 @@ func standsAlone(keys *claims.Keys, bearer string) bool {
 	if strings.HasPrefix(bearer, "sb_") {
 		return true
 	}
-	_, err := keyToken(keys, bearer)
+	_, _, err := keyToken(keys, bearer)
 	return err == nil
 }
 
