@@ -15,6 +15,7 @@ type Config struct {
 	EmptyBucketMax int   `env:"STORAGE_EMPTY_BUCKET_MAX" default:"200000" doc:"Most objects that emptying a bucket deletes; a fuller bucket is refused." group:"storage"`
 	SharedMaxAge   int   `env:"RESPONSE_S_MAXAGE" default:"0" doc:"Seconds of s-maxage in answers to conditional downloads; 0 leaves it out." group:"storage"`
 	Images         ImageConfig
+	S3             S3Config
 	Outbox         outbox.Config
 	ResumableLife  int64 `env:"TUS_URL_EXPIRY_MS" default:"3600000" doc:"Milliseconds that a resumable upload lives without a further byte; then what it brought is deleted." group:"storage"`
 	ResumableMax   int   `env:"TUS_MAX_CONCURRENT_UPLOADS" default:"64" doc:"Requests of resumable uploads that one process takes at once; each may hold 8 MiB, or more of objects beyond 72 GB." group:"storage" scope:"process"`
@@ -38,7 +39,7 @@ func (c Config) Validate() error {
 	if c.SharedMaxAge < 0 {
 		errs = append(errs, errors.New("RESPONSE_S_MAXAGE must not be negative"))
 	}
-	errs = append(errs, c.Images.Validate(), c.Outbox.Validate())
+	errs = append(errs, c.S3.Validate(), c.Images.Validate(), c.Outbox.Validate())
 	if c.ResumableLife < 1000 || c.ResumableLife > maxResumableLife {
 		errs = append(errs, errors.New("TUS_URL_EXPIRY_MS must be from 1000 to 604800000"))
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/madbase/madbase/modules/storage/accesskey"
 	"github.com/madbase/madbase/modules/storage/outbox"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
@@ -43,6 +44,7 @@ type Module struct {
 	resumable resumable
 	sweeper   sweeper
 	outbox    *outbox.Outbox
+	keyring   *accesskey.Keyring
 }
 
 // New returns the module. cfg must be valid.
@@ -50,6 +52,7 @@ func New(cfg Config, deps Deps) *Module {
 	return &Module{
 		cfg: cfg, blobs: deps.Blobs, images: newImages(cfg.Images, deps), log: deps.Log,
 		resumable: newResumable(cfg, deps), outbox: outbox.New(cfg.Outbox, outbox.Deps{Log: deps.Log, Projects: deps.Projects}),
+		keyring: accesskey.New(cfg.S3.Key, deps.Projects),
 	}
 }
 

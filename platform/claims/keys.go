@@ -67,6 +67,7 @@ type Keys struct {
 	remembered         int
 	now                func() time.Time
 	api                APIKeys
+	secret             secret.String
 
 	using   sync.Mutex // one Use at a time
 	current atomic.Pointer[material]
@@ -88,7 +89,7 @@ func NewKeys(cfg Config) (*Keys, error) {
 	if err := hmac.Set(jwk.AlgorithmKey, jwa.HS256); err != nil {
 		return nil, fmt.Errorf("claims: JWT_SECRET: %w", err)
 	}
-	k := &Keys{remembered: 10_000, now: time.Now}
+	k := &Keys{remembered: 10_000, now: time.Now, secret: cfg.Secret}
 	private, _ := parseSet(cfg.SigningKeys.Reveal(), usual) // both were validated above
 	k.others, _ = parseSet(cfg.JWKS, usual)
 	k.configured = append([]jwk.Key{hmac}, private...)
@@ -162,6 +163,15 @@ func (k *Keys) Algorithm() string { return k.current.Load().signing.Algorithm().
 
 // Asymmetric reports whether others can verify what is signed without being able to sign.
 func (k *Keys) Asymmetric() bool { return k.current.Load().signing.KeyType() != jwa.OctetSeq }
+
+// Derive returns a hex key of size bytes that depends on the project's JWT_SECRET
+// and on purpose alone. It is empty where there is no such secret.
+func (k *Keys) Derive(purpose string, size int) secret.String {
+	if k.secret == "" {
+		return ""
+	}
+	return k.secret.Derive(purpose, size)
+}
 
 // Sign returns payload, a JSON object, as a compact JWS of the signing key.
 func (k *Keys) Sign(payload []byte) (string, error) { return sign(k.current.Load().signing, payload) }

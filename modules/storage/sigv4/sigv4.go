@@ -34,7 +34,7 @@ const (
 
 // maxCandidates bounds the canonical requests that one signature is compared with,
 // and so the work that a bad one makes.
-const maxCandidates = 64
+const maxCandidates = 128
 
 // Verifier verifies signatures. Its zero value takes any region and looks at a
 // request as it came.
