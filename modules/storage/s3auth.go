@@ -56,6 +56,21 @@ func (m *Module) s3Authenticate(c echo.Context) (*claims.Caller, *sigv4.Payload,
 	return signer.Caller, payload, err
 }
 
+// s3AuthenticatePost is s3Authenticate for an HTML form that uploads to bucket.
+func (m *Module) s3AuthenticatePost(c echo.Context, bucket string) (*claims.Caller, *sigv4.Form, *sigv4.Payload, error) {
+	r := c.Request()
+	form, err := sigv4.ParsePost(r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	signer, err := m.s3Signer(r, form.Signature)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	payload, err := m.s3Verifier().VerifyPost(form, bucket, signer.Secrets...)
+	return signer.Caller, form, payload, err
+}
+
 // s3Signer finds whose access key it is.
 func (m *Module) s3Signer(r *http.Request, s *sigv4.Signature) (accesskey.Signer, error) {
 	signer, err := m.keyring.Find(r.Context(), project.From(r.Context()), s.AccessKey, s.SessionToken)

@@ -32,6 +32,9 @@ type Payload struct {
 	src  io.Reader
 	size int64
 	read int64
+	// least and most bound what comes, where size is not known.
+	least, most int64
+
 	sums []*checksum
 	// trailer takes the trailers' checksums, once src has ended; nil without trailers.
 	trailer func() error
@@ -39,7 +42,7 @@ type Payload struct {
 }
 
 func newPayload(r *http.Request, s *Signature, key []byte) (*Payload, error) {
-	p := &Payload{src: r.Body, size: r.ContentLength}
+	p := &Payload{src: r.Body, size: r.ContentLength, most: MaxPayload}
 	if p.src == nil {
 		p.src, p.size = http.NoBody, 0
 	}
@@ -139,7 +142,7 @@ func (p *Payload) Read(b []byte) (int, error) {
 	}
 	p.read += int64(n)
 	switch {
-	case p.read > MaxPayload:
+	case p.read > p.most:
 		err = errTooLarge("object", "the maximum allowed size")
 	case p.size >= 0 && p.read > p.size:
 		err = errIncomplete(nil)
@@ -178,6 +181,9 @@ func (p *Payload) ended() error {
 func (p *Payload) verdict() error {
 	if p.size >= 0 && p.read != p.size {
 		return errIncomplete(nil)
+	}
+	if p.read < p.least {
+		return fail(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")
 	}
 	if p.trailer != nil {
 		if err := p.trailer(); err != nil {
