@@ -76,7 +76,7 @@ type Server struct {
 	WorkerURL   string        `env:"MADBASE_WORKER_URL" doc:"Base URL under which proxies reach this worker; {hostname} and {port} stand for its own (http://{hostname}:{port}). With it a worker registers itself, and proxies with CONTROL_UPSTREAM_URL find it. Empty: it does not register." group:"optional"`
 	DropIn      bool          `env:"MADBASE_DROP_IN" doc:"Serve exactly one module at the root of the address, on a database that madbase neither migrates nor gives roles to. On when PGRST_DB_URI or GOTRUE_DB_DATABASE_URL names the database." group:"optional"`
 
-	DrainDelay      time.Duration `env:"MADBASE_DRAIN_DELAY" default:"0s" doc:"How long a stopping process still accepts requests while it reports that it is not ready, so that balancers turn away first." group:"optional"`
+	DrainDelay      time.Duration `env:"MADBASE_DRAIN_DELAY" doc:"How long a stopping process still accepts requests while it reports that it is not ready, so that balancers turn away first; by default 3s, and 0s with role all." group:"optional"`
 	ShutdownTimeout time.Duration `env:"MADBASE_SHUTDOWN_TIMEOUT" default:"30s" doc:"How long requests in flight may take to finish when the process stops." group:"optional"`
 
 	CompatHost string `env:"PGRST_SERVER_HOST,GOTRUE_API_HOST" doc:"Host to listen on, under the names of PostgREST and GoTrue; read only when LISTEN_ADDR is empty." group:"optional"`

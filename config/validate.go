@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // settle fills in the defaults that depend on other settings. origin says which
@@ -27,6 +28,9 @@ func (c *Config) settle(origin map[string]string) {
 	c.settleREST(origin)
 	if s.DropIn && origin["GOTRUE_MAILER_AUTOCONFIRM"] == "" {
 		c.Auth.Autoconfirm = false // GoTrue's default, in its place: who relies on it must not find addresses taken unasked
+	}
+	if s.Role != RoleAll && origin["MADBASE_DRAIN_DELAY"] == "" {
+		s.DrainDelay = defaultDrainDelay
 	}
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
 	if !s.DropIn { // API_EXTERNAL_URL is auth's own address where Supabase's tools write it
@@ -57,6 +61,9 @@ func (c *Config) settleREST(origin map[string]string) {
 		r.ExtraSearchPath = []string{"public"}
 	}
 }
+
+// defaultDrainDelay is more than a proxy's time between two health checks, and their timeout.
+const defaultDrainDelay = 3 * time.Second
 
 var defaultPorts = map[string]int{RoleAll: 8000, RoleProxy: 8000, RoleControl: 8001, RoleWorker: 8002}
 

@@ -92,7 +92,7 @@ func alone(t *testing.T, dataDir string, env ...string) *shape {
 func cluster(t *testing.T, env ...string) *shape {
 	t.Helper()
 	database := testdb.Empty(t)
-	env = append(append(env, s3Settings(t)...),
+	env = append(append([]string{"MADBASE_DRAIN_DELAY=0s"}, append(env, s3Settings(t)...)...),
 		"JWT_SECRET="+jwtSecret, "DATABASE_URL="+database, "REDIS_URL="+testkit.Redis(t), "ADMIN_PASSWORD=an admin's password",
 	)
 	s := &shape{databaseURL: database, keys: newKeys(t), workers: make([]*testkit.Process, 2)}

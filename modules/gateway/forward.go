@@ -44,15 +44,21 @@ func (m *Module) forward(g *group) echo.HandlerFunc {
 		r := c.Request()
 		m.setForwarded(r)
 		inject(r)
-		upgrade := r.Header.Get("Upgrade") != ""
-		ctx, done := m.live.enter(r.Context(), upgrade)
-		defer done()
-		switch {
-		case g.local != nil:
+		switch upgrade := r.Header.Get("Upgrade") != ""; {
+		case upgrade && g.local != nil: // it tells its clients itself
+			ctx, done := m.live.enterSocket(r.Context(), 0)
+			defer done()
 			g.local.ServeHTTP(c.Response(), r.WithContext(ctx))
 			return nil
 		case upgrade:
-			return g.upgraded(c.Response(), r.WithContext(ctx))
+			ctx, done := m.live.enterSocket(r.Context(), closeGrace)
+			defer done()
+			return g.upgraded(c.Response(), r.WithContext(ctx), m.live.draining)
+		}
+		defer m.live.enter()()
+		if g.local != nil {
+			g.local.ServeHTTP(c.Response(), r)
+			return nil
 		}
 		return g.stream(c.Response(), r)
 	}

@@ -3,10 +3,11 @@ package gateway
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// live counts the requests under way. Upgraded connections have no end of their
-// own, so that a drain ends them: their clients connect again, elsewhere.
+// live counts the requests under way. WebSockets have no end of their own, so
+// that a drain ends them: their clients connect again, elsewhere.
 type live struct {
 	mu       sync.Mutex
 	requests int
@@ -22,17 +23,27 @@ func newLive() *live {
 	return l
 }
 
-// enter counts a request until done is called. The context of an upgraded one
-// ends with a drain.
-func (l *live) enter(ctx context.Context, upgraded bool) (_ context.Context, done func()) {
+// enter counts a request until done is called.
+func (l *live) enter() (done func()) {
 	l.mu.Lock()
 	l.requests++
 	l.mu.Unlock()
-	if !upgraded {
-		return ctx, l.leave
-	}
+	return l.leave
+}
+
+// enterSocket counts a WebSocket until done is called. Its context ends when a
+// drain has begun and its client has had grace to leave.
+func (l *live) enterSocket(ctx context.Context, grace time.Duration) (_ context.Context, done func()) {
+	l.enter()
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(l.draining, cancel)
+	stop := context.AfterFunc(l.draining, func() {
+		if grace == 0 {
+			cancel()
+			return
+		}
+		end := time.AfterFunc(grace, cancel)
+		context.AfterFunc(ctx, func() { end.Stop() })
+	})
 	return ctx, func() {
 		stop()
 		cancel()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -42,10 +43,11 @@ func restoreHeaders(p *httputil.ProxyRequest) {
 	p.Out.Header.Del("Expect")
 }
 
-// upgraded passes a request for an upgrade on, and what the connection then
-// carries until one side ends it.
-func (g *group) upgraded(w *echo.Response, r *http.Request) error {
-	a := &answer{Response: w}
+// upgraded passes a request for a WebSocket on, and what the connection then
+// carries until one side ends it. When draining ends, its client is told to go.
+func (g *group) upgraded(w *echo.Response, r *http.Request, draining context.Context) error {
+	a := &answer{Response: w, draining: draining}
+	defer a.settle()
 	g.upgrade.ServeHTTP(a, r)
 	if a.err == nil {
 		return nil
@@ -58,6 +60,16 @@ type answer struct {
 	*echo.Response
 	// err is why there is no answer.
 	err error
+
+	draining context.Context //nolint:containedctx // its end is the drain's beginning
+	stop     func() bool     // nil until there is a connection
+}
+
+// settle ends what waits for the drain.
+func (a *answer) settle() {
+	if a.stop != nil {
+		a.stop()
+	}
 }
 
 // WriteHeader leaves out informational answers, which Echo takes for the final one.
@@ -73,6 +85,9 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.Response.Hijack()
 	if err == nil {
 		a.Status, a.Committed = http.StatusSwitchingProtocols, true
+		s := &socket{Conn: conn}
+		a.stop = context.AfterFunc(a.draining, s.goAway)
+		conn = s
 	}
 	return conn, rw, err
 }

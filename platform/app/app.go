@@ -108,6 +108,7 @@ func (p *process) end(server *http.Server) error {
 
 func (p *process) routes() {
 	e := p.Server.Echo()
+	e.Pre(p.sayClose)
 	e.GET("/healthz", func(c echo.Context) error {
 		return httpx.JSON(c, http.StatusOK, map[string]string{"status": "ok"})
 	})
@@ -118,6 +119,17 @@ func (p *process) routes() {
 		return httpx.JSON(c, http.StatusOK, map[string]string{"status": "ready"})
 	})
 	e.GET("/metrics", echo.WrapHandler(p.Metrics))
+}
+
+// sayClose has clients of a draining process open their next connection
+// elsewhere, instead of losing a request to one that is being closed.
+func (p *process) sayClose(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if p.state.Load() == draining && c.Request().Header.Get("Upgrade") == "" {
+			c.Response().Header().Set("Connection", "close")
+		}
+		return next(c)
+	}
 }
 
 // unready says why the process should get no requests, or nothing.
