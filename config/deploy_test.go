@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -148,7 +149,8 @@ func TestComposeEnvironmentLoads(t *testing.T) {
 		if want := "--role=" + c.Server.Role; !slices.Contains(s.Command, want) {
 			t.Errorf("%s: command %v and MADBASE_ROLE=%s differ", name, s.Command, c.Server.Role)
 		}
-		if !slices.ContainsFunc(s.Ports, func(p string) bool { return strings.HasSuffix(":"+p, c.Server.Listen+c.Server.Listen) }) {
+		ports := withDefault.ReplaceAllString(":"+s.Ports[0], "$1")
+		if !strings.HasSuffix(ports, c.Server.Listen+c.Server.Listen) {
 			t.Errorf("%s: ports %v do not publish its default address %s as it is", name, s.Ports, c.Server.Listen)
 		}
 	}
@@ -244,12 +246,23 @@ func TestScrapeTargetsExist(t *testing.T) {
 			ScrapeConfigs []struct {
 				MetricsPath   string                       `yaml:"metrics_path"`
 				StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+				DNSConfigs    []struct {
+					Names []string
+					Port  int
+				} `yaml:"dns_sd_configs"`
 			} `yaml:"scrape_configs"`
 		}
 		readYAML(t, path, &f)
 		found := map[string]bool{}
 		for _, s := range f.ScrapeConfigs {
-			for _, target := range s.StaticConfigs[0].Targets {
+			var targets []string
+			for _, c := range s.StaticConfigs {
+				targets = append(targets, c.Targets...)
+			}
+			for _, c := range s.DNSConfigs {
+				targets = append(targets, c.Names[0]+":"+strconv.Itoa(c.Port))
+			}
+			for _, target := range targets {
 				name, port, _ := strings.Cut(target, ":")
 				server := Server{Role: want[name]}
 				if _, ok := services[name]; !ok || s.MetricsPath != "/metrics" || ":"+port != server.defaultListen() {
