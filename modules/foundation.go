@@ -46,6 +46,7 @@ type foundation struct {
 	keys     *claims.Keys
 	projects *project.Directory // nil in a role without a database
 	registry *registry.Registry // of the other projects; nil in a role without a database and in a drop-in
+	live     *liveKeys          // nil like registry
 	redis    *redisx.Client     // nil without REDIS_URL
 	limiter  ratelimit.Limiter
 	proxies  httpx.Proxies // madbase's own, before this process
@@ -84,6 +85,9 @@ func (f *foundation) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), f.cfg.Server.ShutdownTimeout)
 	defer cancel()
 	var errs []error
+	if f.live != nil {
+		f.live.close()
+	}
 	if f.registry != nil {
 		errs = append(errs, f.registry.Close())
 	}
@@ -210,7 +214,11 @@ func (f *foundation) openRegistry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return f.registry.Start(ctx)
+	if err := f.registry.Start(ctx); err != nil {
+		return err
+	}
+	f.live, err = followKeys(ctx, f.registry, f.log, f.projects.All)
+	return err
 }
 
 func (f *foundation) openBlobs(ctx context.Context) (err error) {

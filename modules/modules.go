@@ -188,7 +188,7 @@ func (f *foundation) control() (module.Module, error) {
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
 		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, JWTSecret: f.cfg.Claims.Secret,
-		Topology: f.feed,
+		Topology: f.feed, Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
 	})
 }
 

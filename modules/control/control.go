@@ -13,10 +13,12 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/cache"
+	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/module"
 	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/secret"
 )
 
@@ -43,6 +45,12 @@ type Deps struct {
 	Inbox Inbox
 	// Topology tells proxies of workers; nil where no database knows them.
 	Topology Topology
+	// Registry has the projects, their settings and keys.
+	Registry *registry.Registry
+	// Settings are those that projects can have.
+	Settings Settings
+	// Keys has the keys that a project begins with, whether it is served or not.
+	Keys func(ref string) (*claims.Keys, error)
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
 	JWTSecret secret.String
 }

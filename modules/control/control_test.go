@@ -171,7 +171,7 @@ func TestRefusals(t *testing.T) {
 		"another process":   {bearer(other), 200},
 		"the right session": {bearer(token), 200},
 	} {
-		status, header, body := p.call(t, http.MethodGet, "/projects/default/api-keys", "", test.headers...)
+		status, header, body := p.call(t, http.MethodGet, "/projects", "", test.headers...)
 		if status != test.want || strings.Contains(body, password) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
@@ -305,7 +305,7 @@ func TestHealth(t *testing.T) {
 
 func TestProjectsAndKeys(t *testing.T) {
 	t.Parallel()
-	p := open(t, config())
+	p := openRegistered(t)
 	want := `{"id":"default","ref":"default","name":"default","api_url":"http://localhost:8000","status":"UNKNOWN","database":{"host":""}}`
 	if _, _, body := p.call(t, http.MethodGet, "/projects", "", bearer(password)...); body != "["+want+"]" {
 		t.Errorf("got %s", body)

@@ -29,14 +29,6 @@ type databaseInfo struct {
 	Name string `json:"name,omitempty"`
 }
 
-type apiKeyInfo struct {
-	ID          string `json:"id"`
-	Name        string `json:"name"`
-	Type        string `json:"type"`
-	APIKey      string `json:"api_key"`
-	Description string `json:"description"`
-}
-
 func (m *Module) listProjects(c echo.Context) error {
 	list := []projectInfo{}
 	for _, p := range m.deps.Projects.All() {
@@ -51,32 +43,6 @@ func (m *Module) showProject(c echo.Context) error {
 		return err
 	}
 	return httpx.JSON(c, http.StatusOK, describe(c.Request().Context(), p))
-}
-
-// listAPIKeys shows the opaque secret key only with ?reveal=true, as Supabase's
-// management API does.
-func (m *Module) listAPIKeys(c echo.Context) error {
-	p, err := m.project(c)
-	if err != nil {
-		return err
-	}
-	keys := p.Keys.API()
-	hidden := keys.Secret.Reveal()
-	if c.QueryParam("reveal") != "true" {
-		hidden = maskKey(hidden)
-	}
-	return httpx.JSON(c, http.StatusOK, []apiKeyInfo{
-		{"anon", "anon", "legacy", keys.Anon.Reveal(), "JWT of role anon"},
-		{"service_role", "service_role", "legacy", keys.Service.Reveal(), "JWT of role service_role: for servers only"},
-		{"publishable", "default", "publishable", keys.Publishable.Reveal(), "Opaque key of role anon"},
-		{"secret", "default", "secret", hidden, "Opaque key of role service_role: for servers only"},
-	})
-}
-
-// maskKey keeps a key's kind and first letters.
-func maskKey(key string) string {
-	const kept = len("sb_secret_") + 5
-	return key[:min(len(key), kept)] + "···"
 }
 
 func (m *Module) project(c echo.Context) (*project.Project, error) {

@@ -161,6 +161,9 @@ func (k *Keys) JWKS() []byte { return k.current.Load().published }
 // Algorithm is that of the signing key, as JWTs name it (RFC 7518, section 3.1).
 func (k *Keys) Algorithm() string { return k.current.Load().signing.Algorithm().String() }
 
+// ConfiguredAlgorithm is that of the key which signs where Use has given no other.
+func (k *Keys) ConfiguredAlgorithm() string { return k.signing.Algorithm().String() }
+
 // Asymmetric reports whether others can verify what is signed without being able to sign.
 func (k *Keys) Asymmetric() bool { return k.current.Load().signing.KeyType() != jwa.OctetSeq }
 
