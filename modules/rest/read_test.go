@@ -156,6 +156,9 @@ func TestLargeResult(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list) != rows || list[rows-1].ID != rows || len(list[rows-1].Text) != size {
 		t.Errorf("got %d rows, error %v", len(list), err)
 	}
+	if listed := c.do(t, "GET /large?order=id", ""); listed.body != got.body || listed.header.Get("Content-Length") != strconv.Itoa(len(got.body)) {
+		t.Errorf("without counting: got %d, %v, %d bytes", listed.status, listed.header, len(listed.body))
+	}
 	got = c.do(t, "GET /large", "", "Accept: application/vnd.pgrst.object+json")
 	if got.status != 406 {
 		t.Errorf("a single object of several rows: got %d", got.status)

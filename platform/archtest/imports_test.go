@@ -70,14 +70,15 @@ var stages = map[string][]string{
 	"ast":     nil,
 	"schema":  nil,
 	"request": {"ast"},
-	"plan":    {"ast", "schema"},
+	"rows":    nil,
+	"plan":    {"ast", "schema", "rows"},
 	"sqlgen":  {"ast", "schema", "plan"},
-	"exec":    {"ast", "schema", "plan", "sqlgen"},
+	"exec":    {"ast", "schema", "plan", "sqlgen", "rows"},
 	"render":  {"ast", "schema", "plan"},
 }
 
 // wordless are the packages that do not know HTTP.
-var wordless = []string{"ast", "schema", "plan", "sqlgen"}
+var wordless = []string{"ast", "schema", "rows", "plan", "sqlgen"}
 
 // Rule 3: rest is a compiler whose stages are passed in one direction, and store
 // packages know no HTTP.

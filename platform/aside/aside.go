@@ -46,7 +46,9 @@ type Reader struct {
 	from io.Reader
 	// above is the size in bytes from which on a value is put aside; 0 passes on all.
 	above int
-	file  *File
+	// leaveOut has large values only left out, which skipped tells of.
+	leaveOut, skipped bool
+	file              *File
 	// left are the bytes of the present message that are still to come.
 	left int
 	// out is read, and to be passed on before anything else.
@@ -64,9 +66,20 @@ const (
 // others stay where they are.
 func (r *Reader) Arm(above int) {
 	if r != nil {
-		r.above, r.file = above, nil
+		r.above, r.leaveOut, r.file = above, false, nil
 	}
 }
+
+// Skip has every value of more than above bytes left out, for who can do without
+// those rows and ask in another way.
+func (r *Reader) Skip(above int) {
+	if r != nil {
+		r.above, r.leaveOut, r.skipped = above, true, false
+	}
+}
+
+// Skipped reports whether a value was left out since Skip.
+func (r *Reader) Skipped() bool { return r != nil && r.leaveOut && r.skipped }
 
 // Disarm returns what was put aside since Arm, for the caller to close; nil when
 // no value was as large.
@@ -166,7 +179,7 @@ func (r *Reader) row(body io.Reader) ([]byte, error) {
 		}
 		if size > r.above && r.file == nil {
 			clear(row[len(row)-4:])
-			r.file, err = newFile(io.LimitReader(body, int64(size)), int64(size))
+			err = r.take(io.LimitReader(body, int64(size)), int64(size))
 			continue
 		}
 		row = append(row, make([]byte, size)...)
@@ -178,6 +191,17 @@ func (r *Reader) row(body io.Reader) ([]byte, error) {
 	row[0] = rowKind
 	binary.BigEndian.PutUint32(row[1:], uint32(len(row)-1))
 	return row, nil
+}
+
+// take puts a value aside, or leaves it out.
+func (r *Reader) take(value io.Reader, size int64) (err error) {
+	if r.leaveOut {
+		r.skipped = true
+		_, err = io.CopyN(io.Discard, value, size)
+		return err //nolint:wrapcheck // row says where
+	}
+	r.file, err = newFile(value, size)
+	return err
 }
 
 // number reads a number of so many bytes and appends them to row.

@@ -2,6 +2,7 @@ package aside
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -17,32 +18,46 @@ type File struct {
 	size   int64
 }
 
-// newFile fills a file with the size bytes of r.
-func newFile(r io.Reader, size int64) (*File, error) {
+// NewFile returns an empty file, to be filled by Write.
+func NewFile() (*File, error) {
 	file, err := os.CreateTemp("", "madbase-value-*")
 	if err != nil {
-		return inMemory(r, size)
+		return &File{}, nil //nolint:nilerr // memory holds it
 	}
-	f := &File{file: file, size: size}
-	if err = os.Remove(file.Name()); err == nil {
-		var n int64
-		if n, err = io.Copy(file, r); err == nil && n < size {
-			err = io.ErrUnexpectedEOF
-		}
-	}
-	if err != nil {
+	f := &File{file: file}
+	if err := os.Remove(file.Name()); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("aside: fill file: %w", err)
+		return nil, fmt.Errorf("aside: remove file's name: %w", err)
 	}
 	return f, nil
 }
 
-func inMemory(r io.Reader, size int64) (*File, error) {
-	f := &File{memory: make([]byte, size), size: size}
-	if _, err := io.ReadFull(r, f.memory); err != nil {
-		return nil, fmt.Errorf("aside: read value: %w", err)
+// newFile fills a file with the size bytes of r.
+func newFile(r io.Reader, size int64) (*File, error) {
+	f, err := NewFile()
+	if err != nil {
+		return nil, err
+	}
+	if f.file == nil {
+		f.memory = make([]byte, 0, size)
+	}
+	if n, err := io.Copy(f, r); err != nil || n < size {
+		f.Close()
+		return nil, fmt.Errorf("aside: fill file: %w", cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return f, nil
+}
+
+// Write appends p to the value.
+func (f *File) Write(p []byte) (n int, err error) {
+	if f.file == nil {
+		f.memory = append(f.memory, p...)
+		n = len(p)
+	} else if n, err = f.file.Write(p); err != nil {
+		err = fmt.Errorf("aside: write file: %w", err)
+	}
+	f.size += int64(n)
+	return n, err
 }
 
 // Size is the value's size in bytes.

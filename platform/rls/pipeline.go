@@ -24,7 +24,26 @@ type Statement struct {
 	Fresh bool
 	// Aside has a large value put aside, in a file rather than in memory.
 	Aside bool
+	// Into takes the rows in place of Result. A large value among them is ErrLarge.
+	Into Sink
 }
+
+// Sink takes the rows of a statement as they come. An error of its own fails the
+// statement's pipeline, though not what is committed by then.
+type Sink interface {
+	// Columns begins a result: another time when the statement is sent once more.
+	Columns(columns []pgconn.FieldDescription) error
+	// Row takes a row. Its values do not outlive the call.
+	Row(values [][]byte) error
+}
+
+// ErrLarge is the error when a value for a Sink was too large for it.
+var ErrLarge = errors.New("rls: a value is too large for its sink")
+
+// sinkError is an error of a Sink, and so not the connection's.
+type sinkError struct{ error }
+
+func (e sinkError) Unwrap() error { return e.error }
 
 // Result is what a Statement returned: its rows, in text format unless others were asked for, and its command tag.
 type Result struct {
@@ -65,13 +84,23 @@ func (p *pipeline) add(role string, s Statement) {
 	p.steps = append(p.steps, st)
 }
 
+func (p *pipeline) addAll(role string, statements []Statement) {
+	for _, s := range statements {
+		p.add(role, s)
+	}
+}
+
 // run sends all steps and returns the last one's result. An error leaves the
 // connection in whatever state PostgreSQL put it: the caller rolls back.
 func (p *pipeline) run(ctx context.Context) (result Result, err error) {
-	ctx, end := db.StartSpan(ctx, p.steps[len(p.steps)-1].SQL) // pgx's own tracer does not see pipelines
+	main := p.main()
+	ctx, end := db.StartSpan(ctx, main.SQL) // pgx's own tracer does not see pipelines
 	defer func() { end(err) }()
-	large := p.large()
+	large := p.large(main)
 	result, err = p.send(ctx)
+	if err == nil && large.Skipped() {
+		err = sinkError{ErrLarge}
+	}
 	if result.Aside = large.Disarm(); err != nil {
 		result.Aside.Close()
 	}
@@ -81,13 +110,25 @@ func (p *pipeline) run(ctx context.Context) (result Result, err error) {
 	return result, err
 }
 
-// large is what puts large values aside, armed when the last statement wants that.
-func (p *pipeline) large() *aside.Reader {
-	if !p.steps[len(p.steps)-1].Aside {
+// main is the statement that all others are sent for: the last one, or that with a Sink.
+func (p *pipeline) main() *step {
+	if i := slices.IndexFunc(p.steps, func(s step) bool { return s.Into != nil }); i >= 0 {
+		return &p.steps[i]
+	}
+	return &p.steps[len(p.steps)-1]
+}
+
+// large is what keeps large values out of memory, armed when main wants that.
+func (p *pipeline) large(main *step) *aside.Reader {
+	if !main.Aside {
 		return nil
 	}
 	r := aside.On(p.conn)
-	r.Arm(asideAbove)
+	if main.Into != nil {
+		r.Skip(asideAbove)
+	} else {
+		r.Arm(asideAbove)
+	}
 	return r
 }
 
@@ -134,7 +175,7 @@ func (p *pipeline) send(ctx context.Context) (Result, error) {
 	}
 	err := pl.Sync()
 	var last Result
-	for err == nil {
+	for step := 0; err == nil; {
 		var got any
 		got, err = pl.GetResults()
 		switch got := got.(type) {
@@ -142,8 +183,8 @@ func (p *pipeline) send(ctx context.Context) (Result, error) {
 			got.Name = described[0].name
 			described[0].description, described = got, described[1:]
 		case *pgconn.ResultReader:
-			read := got.Read()
-			last, err = Result{Rows: read.Rows, Tag: read.CommandTag}, read.Err
+			last, err = read(got, p.steps[step].Into)
+			step++
 		case nil, *pgconn.PipelineSync:
 			if err == nil {
 				return last, p.close(pl, nil)
@@ -151,6 +192,23 @@ func (p *pipeline) send(ctx context.Context) (Result, error) {
 		}
 	}
 	return Result{}, p.close(pl, err)
+}
+
+// read reads one statement's rows, into the sink where there is one.
+func read(r *pgconn.ResultReader, into Sink) (Result, error) {
+	if into == nil {
+		all := r.Read()
+		return Result{Rows: all.Rows, Tag: all.CommandTag}, all.Err
+	}
+	refused := into.Columns(r.FieldDescriptions())
+	for refused == nil && r.NextRow() {
+		refused = into.Row(r.Values())
+	}
+	tag, err := r.Close() // which reads on to the end
+	if err == nil && refused != nil {
+		err = sinkError{refused}
+	}
+	return Result{Tag: tag}, err
 }
 
 // close ends the pipeline and keeps the first error, which is the cause of the others.
@@ -222,8 +280,11 @@ func (set *preparedSet) forget(p *prepared) {
 // lost reports whether err is the connection's rather than the statement's. A
 // server that ends a connection says so with a last, fatal error.
 func lost(err error) bool {
+	if _, isSink := errors.AsType[sinkError](err); err == nil || isSink {
+		return false
+	}
 	e, isServer := errors.AsType[*pgconn.PgError](err)
-	return err != nil && (!isServer || e.SeverityUnlocalized == "FATAL")
+	return !isServer || e.SeverityUnlocalized == "FATAL"
 }
 
 // wrap gives err its operation; a database's own error stays reachable.

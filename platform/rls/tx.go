@@ -49,16 +49,17 @@ var errUsed = errors.New("rls: Once, Together and Try must be a transaction's on
 func (t *Tx) Once(ctx context.Context, s Statement) (Result, error) { return t.Together(ctx, s) }
 
 // Together is Once for several statements: one round trip, one transaction, and
-// the last one's result.
+// the last one's result. After an error it may be used again, by who knows that
+// nothing was done.
 func (t *Tx) Together(ctx context.Context, statements ...Statement) (Result, error) {
 	if t.open || t.done || t.RollbackOnly {
 		return Result{}, errUsed
 	}
-	t.done = true
 	result, err := t.once(ctx, statements)
 	if lost(err) && t.Settings.ReadOnly && ctx.Err() == nil && !errors.Is(err, ErrBusy) {
 		result, err = t.once(ctx, statements)
 	}
+	t.done = err == nil
 	return result, err
 }
 
@@ -100,15 +101,13 @@ func (t *Tx) implicit(statements []Statement) *pipeline {
 	p := t.pipeline()
 	sql, args := t.Settings.statement(true)
 	p.add("", Statement{SQL: sql, Args: args})
-	for _, s := range statements {
-		p.add(t.Settings.Role, s)
-	}
+	p.addAll(t.Settings.Role, statements)
 	return p
 }
 
-// Run runs one statement inside the explicit transaction, which the first use
-// opens in the same round trip.
-func (t *Tx) Run(ctx context.Context, s Statement) (Result, error) {
+// Run runs statements inside the explicit transaction, which the first use opens,
+// in one round trip, and returns the last one's result.
+func (t *Tx) Run(ctx context.Context, statements ...Statement) (Result, error) {
 	if t.done {
 		return Result{}, errUsed
 	}
@@ -117,21 +116,21 @@ func (t *Tx) Run(ctx context.Context, s Statement) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p.add(t.Settings.Role, s)
+	p.addAll(t.Settings.Role, statements)
 	result, err := p.run(ctx)
 	if first && p.outdated(err) {
-		result, err = t.again(ctx, s)
+		result, err = t.again(ctx, statements)
 	}
 	return result, connectionError(wrap("statement", err))
 }
 
-// again runs the transaction's first statement once more, from its beginning.
-func (t *Tx) again(ctx context.Context, s Statement) (Result, error) {
+// again runs the transaction's first statements once more, from its beginning.
+func (t *Tx) again(ctx context.Context, statements []Statement) (Result, error) {
 	if _, err := t.conn.Exec(ctx, "ROLLBACK", pgx.QueryExecModeSimpleProtocol); err != nil {
 		return Result{}, err
 	}
 	p := t.explicit()
-	p.add(t.Settings.Role, s)
+	p.addAll(t.Settings.Role, statements)
 	return p.run(ctx)
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/madbase/madbase/platform/rls"
 )
 
-// Run executes p. A statement that needs no check before its commit, and no other
-// statement beside it, takes one round trip; any other runs in an explicit
+// Run executes p. A statement that needs no check before its commit, and none but
+// the reading of variables beside it, takes one round trip; any other runs in an explicit
 // transaction, which an error from here rolls back.
 func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Result, error) {
 	run := tx.Run
@@ -29,7 +29,36 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 			return nil, err
 		}
 	} else if !how.Rollback && tx.Settings.Isolation == "" && !explains(p) && (p.ReadOnly() || !checked(p)) {
-		run = func(ctx context.Context, s rls.Statement) (rls.Result, error) { return tx.Once(ctx, s) }
+		run = tx.Together
+	}
+	result, err := answer(ctx, run, p, how)
+	if err != nil {
+		return nil, err
+	}
+	if how.Rollback {
+		if err := discard(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	if explains(p) {
+		err = estimate(ctx, tx, p, result, how)
+	}
+	return result, err
+}
+
+// runner runs statements and returns the last one's result.
+type runner func(context.Context, ...rls.Statement) (rls.Result, error)
+
+// answer runs p in its shape, or as a document where rows turn out not to do.
+func answer(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
+	if p.Shape == plan.Rows {
+		result, err := list(ctx, run, p, how)
+		if !isUnfit(p, err) {
+			return result, err
+		}
+		document := *p
+		document.Shape = plan.Document
+		p = &document
 	}
 	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
 	if err != nil {
@@ -41,15 +70,7 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 		return nil, err
 	}
 	result.Aside = answer.Aside
-	if how.Rollback {
-		if err := discard(ctx, tx); err != nil {
-			return nil, err
-		}
-	}
-	if explains(p) {
-		err = estimate(ctx, tx, p, result, how)
-	}
-	return result, err
+	return result, nil
 }
 
 // Options say how a statement is run.

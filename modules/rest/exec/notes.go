@@ -13,7 +13,7 @@ import (
 // Notes reads what a description of the schema is to say: of all that is in it, or
 // only of what the caller may use.
 func Notes(ctx context.Context, tx *rls.Tx, of string, usable bool, how Options) (*schema.Notes, error) {
-	run := tx.Once
+	run := tx.Together
 	if how.PreRequest.Name != "" || tx.Settings.Isolation != "" {
 		run = tx.Run
 	}

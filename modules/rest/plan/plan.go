@@ -36,6 +36,8 @@ type Plan struct {
 	// Body and Media are how the answer's body is made and called.
 	Body  Body
 	Media ast.MediaType
+	// Shape is what PostgreSQL answers with.
+	Shape Shape
 	// Handler makes the body, when that is CustomBody.
 	Handler *schema.Handler
 	// Explain asks for the statement's plan in place of its result; nil does not.
@@ -162,5 +164,6 @@ func (b *builder) finish(p *Plan) error {
 		p.Body = NoBody
 	}
 	canonical(p)
+	b.shape(p)
 	return nil
 }

@@ -99,6 +99,8 @@ type Column struct {
 	Aggregate, AggregateCast string
 	// Canonical values look the same in JSON as in jsonb.
 	Canonical bool
+	// ToJSON columns are selected as JSON.
+	ToJSON bool
 }
 
 // Label is the column's name in the rows.

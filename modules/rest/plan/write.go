@@ -24,6 +24,8 @@ type Write struct {
 	Where []Condition
 	// Returning are the columns to be read of the rows written; none only counts them.
 	Returning []string
+	// Row are the columns of the row inserted, where that is the answer's Shape.
+	Row []Column
 	// PrimaryKey is the table's.
 	PrimaryKey []string
 }

@@ -46,6 +46,8 @@ SELECT json_build_object(
 	'Insertable', c.relkind IN ('r', 'p') OR c.relkind IN ('v', 'f') AND (pg_relation_is_updatable(c.oid, true) & 8) <> 0,
 	'Updatable', c.relkind IN ('r', 'p') OR c.relkind IN ('v', 'f') AND (pg_relation_is_updatable(c.oid, true) & 4) <> 0,
 	'Deletable', c.relkind IN ('r', 'p') OR c.relkind IN ('v', 'f') AND (pg_relation_is_updatable(c.oid, true) & 16) <> 0,
+	'TakesAll', c.relkind = 'r' AND NOT c.relhasrules AND NOT EXISTS (SELECT FROM pg_trigger g
+		WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 7 = 7), -- before each row's insert
 	'Columns', coalesce(cols.columns, '[]')
 )
 FROM pg_class c

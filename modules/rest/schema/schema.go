@@ -69,6 +69,8 @@ type Table struct {
 	IsView bool
 	// What can be done to it, be it by an INSTEAD OF trigger; privileges are another matter.
 	Insertable, Updatable, Deletable bool
+	// TakesAll tables have each row that was inserted: no trigger or rule can leave one out.
+	TakesAll bool
 	// PrimaryKey are the key's columns; a view has those of its base table that it shows.
 	PrimaryKey []string
 	Columns    []*Column

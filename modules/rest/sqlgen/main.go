@@ -21,6 +21,23 @@ func (g *generator) mainRead() {
 	g.write(" FROM (SELECT * FROM ", source, ") _postgrest_t")
 }
 
+// mainRows writes what returns the rows that are read, or the one that is inserted
+// and with it the variables.
+func (g *generator) mainRows() {
+	w := g.plan.Write
+	if w == nil {
+		g.read(g.plan.Read)
+		return
+	}
+	g.insertSelected(w)
+	g.write(" RETURNING ")
+	list(g, w.Row, func(c plan.Column) { g.selected(schema.Name{Name: w.Table.Name}, &c) })
+	if len(w.Row) > 0 {
+		g.write(", ")
+	}
+	g.write(responseHeaders, ", ", responseStatus)
+}
+
 func (g *generator) mainCall() {
 	g.write("WITH ", source, " AS (")
 	g.call(g.plan.Call)

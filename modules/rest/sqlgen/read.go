@@ -107,9 +107,17 @@ func (g *generator) jsonb(e *plan.Read) {
 }
 
 func (g *generator) selected(q schema.Name, c *plan.Column) {
-	g.aggregate(c.Aggregate, c.AggregateCast, func() {
+	value := func() {
 		g.cast(c.Cast, func() { g.shown(q, c.Field) })
-	})
+	}
+	if c.ToJSON {
+		g.write("to_json(")
+		value()
+		g.write(")")
+		g.as(c.Label())
+		return
+	}
+	g.aggregate(c.Aggregate, c.AggregateCast, value)
 	g.as(c.Alias)
 }
 

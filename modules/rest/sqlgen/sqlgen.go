@@ -1,5 +1,5 @@
-// Package sqlgen writes a plan as one SQL statement in which PostgreSQL itself
-// makes the answer's body. Names reach the text only quoted, what a caller sends
+// Package sqlgen writes a plan as one SQL statement, in which PostgreSQL itself
+// makes the answer's body unless rows are to be the answer. Names reach the text only quoted, what a caller sends
 // only as parameters. The shapes of the statements are PostgREST's, so that
 // policies, triggers and EXPLAIN see what they know.
 package sqlgen
@@ -23,7 +23,7 @@ type Statement struct {
 	Formats []int16
 }
 
-// Columns of the one row that every statement of Generate returns. Those of writes
+// Columns of the one row that a statement in the shape Document returns. Those of writes
 // have one more, ColLocation, before the body.
 const (
 	ColTotal = iota
@@ -43,8 +43,16 @@ var (
 	writeBodyInBinary = []int16{0, 0, 0, 1, 0, 0, 0}
 )
 
-// Generate writes p's statement. It returns one row with the columns above, or the
-// lines of an EXPLAIN if that is asked for.
+// Columns of Variables' row. A write in the shape Rows has them behind its own.
+const (
+	VarHeaders = iota
+	VarStatus
+	NumVariables
+)
+
+// Generate writes p's statement. In the shape Document it returns one row with the
+// columns of that, or the lines of an EXPLAIN if that is asked for; in the shape Rows
+// the answer's rows.
 func Generate(p *plan.Plan) Statement {
 	g := &generator{plan: p, args: make([][]byte, 0, 8)}
 	g.sql.Grow(1024) // most statements fit
@@ -52,6 +60,8 @@ func Generate(p *plan.Plan) Statement {
 		g.explain(p.Explain)
 	}
 	switch {
+	case p.Shape == plan.Rows:
+		g.mainRows()
 	case p.Write != nil:
 		g.mainWrite()
 	case p.Call != nil:
@@ -89,6 +99,12 @@ func Invoke(function schema.Name) Statement {
 	g.name(function)
 	g.write("()")
 	return Statement{SQL: g.sql.String()}
+}
+
+// Variables writes the statement that reads the variables by which functions
+// change answers.
+func Variables() Statement {
+	return Statement{SQL: "SELECT " + responseHeaders + ", " + responseStatus}
 }
 
 // Explain writes the statement whose plan tells how many rows p's read has by the

@@ -24,6 +24,13 @@ func (g *generator) mutation(w *plan.Write) {
 }
 
 func (g *generator) insert(w *plan.Write) {
+	g.insertSelected(w)
+	g.onConflict(w)
+	g.returning(w)
+}
+
+// insertSelected writes an insert of the payload's rows.
+func (g *generator) insertSelected(w *plan.Write) {
 	g.write("INSERT INTO ")
 	g.name(w.Table)
 	if len(w.Columns) > 0 {
@@ -45,8 +52,6 @@ func (g *generator) insert(w *plan.Write) {
 		and()
 		g.condition(schema.Name{Name: payloadRows}, &w.Where[i])
 	}
-	g.onConflict(w)
-	g.returning(w)
 }
 
 // countInserted writes a condition that always holds and counts in a variable of

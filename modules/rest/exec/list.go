@@ -1,0 +1,49 @@
+package exec
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/madbase/madbase/modules/rest/plan"
+	"github.com/madbase/madbase/modules/rest/rows"
+	"github.com/madbase/madbase/modules/rest/sqlgen"
+	"github.com/madbase/madbase/platform/rls"
+)
+
+// list runs p in the shape Rows and makes the body of what comes.
+func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
+	array := &rows.Array{}
+	main := how.statement(sqlgen.Generate(p))
+	main.Into, main.Aside = array, p.Write == nil
+	statements := []rls.Statement{main}
+	if p.Write != nil {
+		array.Variables, array.Lenient = sqlgen.NumVariables, true
+	} else {
+		statements = append(statements, how.statement(sqlgen.Variables()))
+	}
+	answer, err := run(ctx, statements...)
+	if err != nil {
+		array.Close()
+		return nil, err
+	}
+	variables := array.Last()
+	if p.Write == nil {
+		variables = answer.Rows[0]
+	}
+	result := &plan.Result{Rows: array.Rows(), Headers: variables[sqlgen.VarHeaders], Status: variables[sqlgen.VarStatus]}
+	result.Body, result.Aside, err = array.End()
+	return result, err
+}
+
+// isUnfit reports whether err may be no error in the shape Document: a value is
+// too large or of another form than p could know, or a column to be returned was dropped a moment ago.
+// A write that has met one of the former is done already.
+func isUnfit(p *plan.Plan, err error) bool {
+	if p.Write == nil {
+		return errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "42703"
+}
