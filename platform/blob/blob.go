@@ -117,6 +117,17 @@ type Multipart interface {
 	CompleteMultipart(ctx context.Context, up Upload, parts []Part) (Info, error)
 	// AbortMultipart removes an upload; one that is not there is no error.
 	AbortMultipart(ctx context.Context, up Upload) error
+	// Unfinished gives the uploads whose keys begin with prefix and that were
+	// neither completed nor aborted, in no particular order. An error ends it.
+	// Some S3 servers (MinIO) tell of none, and remove old ones by themselves.
+	Unfinished(ctx context.Context, prefix string) iter.Seq2[Begun, error]
+}
+
+// Begun is an upload under way, or given up.
+type Begun struct {
+	Upload
+	// Since is when it began or, as a store may know it, when it last got a part.
+	Since time.Time
 }
 
 // Upload names a multipart upload: the key of the object to be, and the id that

@@ -169,6 +169,21 @@ func (m measuredMultipart) CompleteMultipart(ctx context.Context, up Upload, par
 	return info, err
 }
 
+// Unfinished implements Multipart.
+func (m measuredMultipart) Unfinished(ctx context.Context, prefix string) iter.Seq2[Begun, error] {
+	return func(yield func(Begun, error) bool) {
+		begin := time.Now()
+		var failed error
+		defer func() { m.meters.done("unfinished", begin, 0, failed) }()
+		for begun, err := range m.multipart.Unfinished(ctx, prefix) {
+			failed = err
+			if !yield(begun, err) {
+				return
+			}
+		}
+	}
+}
+
 // AbortMultipart implements Multipart.
 func (m measuredMultipart) AbortMultipart(ctx context.Context, up Upload) error {
 	begin := time.Now()

@@ -127,6 +127,18 @@ func (p prefixedMultipart) CompleteMultipart(ctx context.Context, up Upload, par
 	return p.bare(info), err
 }
 
+// Unfinished implements Multipart.
+func (p prefixedMultipart) Unfinished(ctx context.Context, prefix string) iter.Seq2[Begun, error] {
+	return func(yield func(Begun, error) bool) {
+		for begun, err := range p.multipart.Unfinished(ctx, p.prefix+prefix) {
+			begun.Key = strings.TrimPrefix(begun.Key, p.prefix)
+			if !yield(begun, err) {
+				return
+			}
+		}
+	}
+}
+
 // AbortMultipart implements Multipart.
 func (p prefixedMultipart) AbortMultipart(ctx context.Context, up Upload) error {
 	return p.multipart.AbortMultipart(ctx, p.full(up))

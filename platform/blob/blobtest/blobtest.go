@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		"Multipart":           multipart,
 		"MultipartRefusals":   multipartRefusals,
 		"MultipartAbort":      multipartAbort,
+		"MultipartUnfinished": multipartUnfinished,
 		"Check":               check,
 		"ErrorsOfReaderMatch": readerErrorMatches,
 	} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/madbase/madbase/platform/blob"
 )
@@ -135,5 +136,45 @@ func multipartAbort(t *testing.T, s blob.Store) {
 	isNotFound(t, "completion after the abort", err)
 	if got := keys(t, s, ""); len(got) != 0 {
 		t.Errorf("keys %q", got)
+	}
+}
+
+func multipartUnfinished(t *testing.T, s blob.Store) {
+	m := parts(t, s)
+	list := func(prefix string) (found []string) {
+		t.Helper()
+		for begun, err := range m.Unfinished(t.Context(), prefix) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if begun.ID == "" || time.Since(begun.Since).Abs() > 5*time.Minute {
+				t.Errorf("%+v", begun)
+			}
+			found = append(found, begun.Key)
+		}
+		slices.Sort(found)
+		return found
+	}
+	done, aborted := begin(t, m, "a/done"), begin(t, m, "a/aborted")
+	one, two := begin(t, m, "a/b/öne"), begin(t, m, "a/c")
+	begin(t, m, "x")
+	sender{t, m, one}.part(1, []byte("abc"), 3)
+	p := sender{t, m, done}.part(1, []byte("abc"), 3)
+	if _, err := m.CompleteMultipart(t.Context(), done, []blob.Part{p}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AbortMultipart(t.Context(), aborted); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := list("a/"), []string{one.Key, two.Key}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for begun := range m.Unfinished(t.Context(), "a/") { // what it gives can be aborted
+		if err := m.AbortMultipart(t.Context(), begun.Upload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := list(""); !slices.Equal(got, []string{"x"}) {
+		t.Errorf("%q", got)
 	}
 }

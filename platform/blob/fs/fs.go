@@ -254,11 +254,16 @@ func (s *Store) Copy(ctx context.Context, src, dst string) (blob.Info, error) {
 	case err != nil:
 		return s.copyBytes(ctx, src, dst)
 	}
-	if err := s.publish(temp, pathOf(dst)); err != nil {
-		return blob.Info{}, fmt.Errorf("blob: copy: %w", err)
+	// The copy is new, and with it what it shares a file with: who looks for old
+	// files that nobody names must not find it before it has been named.
+	info.Key, info.Modified = dst, time.Now()
+	if err = s.root.Chtimes(temp, info.Modified, info.Modified); err == nil {
+		err = s.publish(temp, pathOf(dst))
 	}
 	_ = s.root.Remove(temp) // stays when both names were the same file already
-	info.Key = dst
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("blob: copy: %w", err)
+	}
 	return info, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"strconv"
@@ -156,6 +157,35 @@ func (s *Store) appendPart(f *os.File, name string) (int64, error) {
 	}
 	defer part.Close()
 	return io.Copy(f, part)
+}
+
+// Unfinished implements blob.Multipart. An upload's time is that of its last part.
+func (s *Store) Unfinished(ctx context.Context, prefix string) iter.Seq2[blob.Begun, error] {
+	return func(yield func(blob.Begun, error) bool) {
+		err := s.entries(ctx, uploads, func(e fs.DirEntry) error {
+			folder := path.Join(uploads, e.Name())
+			key, err := s.root.ReadFile(path.Join(folder, keyFile))
+			if missing(err) || err == nil && !strings.HasPrefix(string(key), prefix) {
+				return nil
+			}
+			var stat fs.FileInfo
+			if err == nil {
+				stat, err = s.root.Stat(folder)
+			}
+			switch {
+			case missing(err): // ended meanwhile
+				return nil
+			case err != nil:
+				return err
+			case !yield(blob.Begun{Upload: blob.Upload{Key: string(key), ID: e.Name()}, Since: stat.ModTime()}, nil):
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(blob.Begun{}, fmt.Errorf("blob: list uploads: %w", err))
+		}
+	}
 }
 
 // AbortMultipart implements blob.Multipart.

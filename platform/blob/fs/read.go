@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path"
 	"strings"
 	"syscall"
 
@@ -105,23 +106,55 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 				return // no key begins so
 			}
 		}
-		err := fs.WalkDir(s.root.FS(), start, func(name string, e fs.DirEntry, err error) error {
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case missing(err):
-				return nil // deleted meanwhile
-			case err != nil:
-				return err
-			case e.IsDir() && (name == temps || name == uploads):
-				return fs.SkipDir
-			case e.IsDir():
-				return nil
-			}
-			return s.visit(name, prefix, e, yield)
-		})
+		err := s.walk(ctx, start, func(name string, e fs.DirEntry) error { return s.visit(name, prefix, e, yield) })
 		if err != nil && !errors.Is(err, errStop) {
 			yield(blob.Info{}, fmt.Errorf("blob: list: %w", err))
+		}
+	}
+}
+
+// walk visits the files below folder.
+func (s *Store) walk(ctx context.Context, folder string, visit func(name string, e fs.DirEntry) error) error {
+	return s.entries(ctx, folder, func(e fs.DirEntry) error {
+		name := path.Join(folder, e.Name())
+		switch {
+		case name == temps || name == uploads:
+			return nil
+		case e.IsDir():
+			return s.walk(ctx, name, visit)
+		}
+		return visit(name, e)
+	})
+}
+
+// entriesAtOnce bounds how much of a folder is in memory: one may have millions.
+const entriesAtOnce = 1024
+
+// entries visits what is in folder itself; one that is not there has nothing in it.
+func (s *Store) entries(ctx context.Context, folder string, visit func(fs.DirEntry) error) error {
+	d, err := s.root.Open(folder)
+	if missing(err) {
+		return nil // deleted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for {
+		list, err := d.ReadDir(entriesAtOnce)
+		for _, e := range list {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) || missing(err) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -6,13 +6,17 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/madbase/madbase/platform/blob"
 )
 
 type upload struct {
 	key   string
+	since time.Time
 	parts map[int][]byte
 }
 
@@ -28,7 +32,7 @@ func (s *Store) CreateMultipart(ctx context.Context, key string, _ blob.PutOptio
 	defer s.mu.Unlock()
 	s.nextID++
 	id := strconv.Itoa(s.nextID)
-	s.uploads[id] = &upload{key: key, parts: make(map[int][]byte)}
+	s.uploads[id] = &upload{key: key, since: time.Now(), parts: make(map[int][]byte)}
 	return blob.Upload{Key: key, ID: id}, nil
 }
 
@@ -87,6 +91,29 @@ func (s *Store) assemble(up blob.Upload, parts []blob.Part) (data []byte, tag st
 	}
 	delete(s.uploads, up.ID)
 	return data, hex.EncodeToString(sums.Sum(nil)) + "-" + strconv.Itoa(len(parts)), nil
+}
+
+// Unfinished implements blob.Multipart.
+func (s *Store) Unfinished(ctx context.Context, prefix string) iter.Seq2[blob.Begun, error] {
+	return func(yield func(blob.Begun, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield(blob.Begun{}, err)
+			return
+		}
+		s.mu.Lock()
+		var list []blob.Begun
+		for id, u := range s.uploads {
+			if strings.HasPrefix(u.key, prefix) {
+				list = append(list, blob.Begun{Upload: blob.Upload{Key: u.key, ID: id}, Since: u.since})
+			}
+		}
+		s.mu.Unlock()
+		for _, begun := range list {
+			if !yield(begun, nil) {
+				return
+			}
+		}
+	}
 }
 
 // AbortMultipart implements blob.Multipart.

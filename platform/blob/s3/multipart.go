@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -140,6 +141,30 @@ func (s *Store) complete(ctx context.Context, up blob.Upload, parts []blob.Part)
 	}
 	info.ETag = bare(out.ETag)
 	return info, nil
+}
+
+// Unfinished implements blob.Multipart.
+func (s *Store) Unfinished(ctx context.Context, prefix string) iter.Seq2[blob.Begun, error] {
+	return func(yield func(blob.Begun, error) bool) {
+		in := &s3.ListMultipartUploadsInput{Bucket: s.bucket, Prefix: &prefix}
+		for {
+			page, err := s.client.ListMultipartUploads(ctx, in)
+			if err != nil {
+				yield(blob.Begun{}, fault(ctx, "list uploads", err))
+				return
+			}
+			for _, u := range page.Uploads {
+				begun := blob.Begun{Upload: blob.Upload{Key: aws.ToString(u.Key), ID: aws.ToString(u.UploadId)}, Since: aws.ToTime(u.Initiated)}
+				if !yield(begun, nil) {
+					return
+				}
+			}
+			if !aws.ToBool(page.IsTruncated) || aws.ToString(page.NextKeyMarker) == "" {
+				return
+			}
+			in.KeyMarker, in.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
+		}
+	}
 }
 
 // AbortMultipart implements blob.Multipart.
