@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,11 +59,25 @@ func root() *cobra.Command {
 	cmd.AddCommand(
 		serve, keys,
 		command("migrate", "Bring the database up to date and end", modules.Migrate),
+		looksAfterStorage(),
 		command("health", "Ask the process at the listening address whether it is ready", modules.Health),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintln(cmd.OutOrStdout(), version)
 		}},
 	)
+	return cmd
+}
+
+func looksAfterStorage() *cobra.Command {
+	var s modules.Sweep
+	sweep := command("sweep", "Remove bytes that no object names, as crashes leave them, and tell of objects without bytes", s.Run)
+	sweep.Flags().BoolVar(&s.DryRun, "dry-run", false, "tell, and remove nothing")
+	sweep.Flags().StringVar(&s.Bucket, "bucket", "", "look at this bucket alone")
+	sweep.Flags().DurationVar(&s.Age, "older-than", time.Hour, "leave alone what is younger")
+	sweep.Flags().BoolVar(&s.SkipRows, "skip-rows", false, "do not ask the store for the bytes of every object")
+	sweep.Flags().Bool("json", false, "print one JSON object for each")
+	cmd := &cobra.Command{Use: "storage", Short: "Look after stored objects"}
+	cmd.AddCommand(sweep)
 	return cmd
 }
 

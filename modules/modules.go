@@ -185,9 +185,13 @@ func (f *foundation) storage() (module.Module, error) {
 }
 
 func (f *foundation) control() (module.Module, error) {
+	var orphans control.Orphans
+	if f.blobs != nil {
+		orphans = orphanFinder{storage.NewOrphans(f.blobs)}
+	}
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
-		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, JWTSecret: f.cfg.Claims.Secret,
+		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
 		Topology: f.feed, Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
 	})
 }

@@ -51,6 +51,8 @@ type Deps struct {
 	Settings Settings
 	// Keys has the keys that a project begins with, whether it is served or not.
 	Keys func(ref string) (*claims.Keys, error)
+	// Orphans looks after stored objects; nil where storage is in another process.
+	Orphans Orphans
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
 	JWTSecret secret.String
 }

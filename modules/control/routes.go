@@ -22,6 +22,8 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/projects/:ref/settings/export", m.exportSettings, noStore, m.guard)
 	g.POST("/projects/:ref/settings/import", m.importSettings, noStore, m.guard)
 	g.GET("/audit", m.showAudit, noStore, m.guard)
+	g.GET("/projects/:ref/buckets/:bucket/orphan-objects", m.listOrphans, noStore, m.guard)
+	g.DELETE("/projects/:ref/buckets/:bucket/orphan-objects", m.removeOrphans, noStore, m.guard)
 	g.GET("/logs", m.queryLogs, noStore, m.guard)
 	if m.deps.Topology != nil {
 		g.GET("/internal/topology", m.deps.Topology.Serve, noStore)

@@ -63,15 +63,27 @@ func FuzzNames(f *testing.F) {
 			t.Fatalf("key %q", key)
 		}
 		// Two names never share a key.
-		back := strings.TrimSuffix(strings.TrimPrefix(key, "default/"+bucket+"/"), "/v")
-		segments := strings.Split(back, "/")
-		for i, s := range segments {
-			if s == emptySegment {
-				segments[i] = ""
-			}
+		const version = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+		key = strings.TrimSuffix(key, "v") + version
+		if back, ok := orphanOf("default", key); !ok || back.Bucket != bucket || back.Name != name || back.Version != version || back.key != key {
+			t.Fatalf("%q became %+v", name, back)
 		}
-		if strings.Join(segments, "/") != name {
-			t.Fatalf("%q became %q", name, back)
+	})
+}
+
+func FuzzOrphanKeys(f *testing.F) {
+	const version = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+	for _, seed := range []string{"default/b/a/" + version, "default/%uploads/" + version + "/" + version, "default/b/" + version, "other/b/a/" + version, "default/b/%/" + version, "", "/"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		o, ok := orphanOf("default", key)
+		if !ok || o.Bucket == tailBucket {
+			return
+		}
+		again, err := blobKey("default", o.Bucket, o.Name, o.Version)
+		if o.key != key || err == nil && again != key && blob.CheckKey(key) == nil {
+			t.Fatalf("%q became %+v, and that %q", key, o, again)
 		}
 	})
 }

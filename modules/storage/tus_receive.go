@@ -427,5 +427,8 @@ func (m *Module) versionKey(rq *call, up store.Upload) (string, error) {
 	return blobKey(rq.project.StoragePrefix, up.Bucket, up.Name, deref(up.Version))
 }
 
-// tailPrefix begins the keys of an upload's tails. No bucket's name has a percent sign.
-func tailPrefix(prefix, id string) string { return prefix + "/%uploads/" + id + "/" }
+// tailBucket is where tails are; no bucket's name has a percent sign.
+const tailBucket = "%uploads"
+
+// tailPrefix begins the keys of an upload's tails.
+func tailPrefix(prefix, id string) string { return prefix + "/" + tailBucket + "/" + id + "/" }

@@ -1,0 +1,54 @@
+package e2e_test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/blob/fs"
+	"github.com/madbase/madbase/platform/testkit"
+)
+
+// TestSweepBesideTheServer finds what a crash has left by the command and by the
+// control plane, while the server runs and once it does not.
+func TestSweepBesideTheServer(t *testing.T) {
+	t.Parallel()
+	dir := testkit.DataDir(t)
+	s := alone(t, dir, "ADMIN_PASSWORD=an admin's password")
+	s.createBucket(t, "docs")
+	if status, _ := s.send(t, http.MethodPost, s.url+"/storage/v1/object/docs/kept", strings.NewReader("kept"), 4); status != http.StatusOK {
+		t.Fatal(status)
+	}
+	store, err := fs.Open(filepath.Join(dir, "storage"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	version := uuid.NewString()
+	if _, err := store.Put(t.Context(), "default/docs/lost/"+version, strings.NewReader("lost"), blob.PutOptions{Size: 4}); err != nil {
+		t.Fatal(err)
+	}
+	sweep := func() {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), binary, "storage", "sweep", "--dry-run", "--older-than", "0s", "--json", "--data-dir", dir)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "JWT_SECRET=" + jwtSecret, "MADBASE_PG_PORT=0"}
+		cmd.Dir = t.TempDir()
+		out, err := cmd.Output()
+		if want := `{"project":"default","kind":"bytes","bucket":"docs","name":"lost","version":"` + version + `","size":4,"removed":false}` + "\n"; err != nil || string(out) != want {
+			t.Errorf("%s %v", out, err)
+		}
+	}
+	sweep()
+	status, body := testkit.Get(t, s.url+"/platform/v1/projects/default/buckets/docs/orphan-objects?before=2999-01-01T00:00:00Z", "Authorization", "Bearer an admin's password")
+	if status != http.StatusOK || !strings.Contains(body, `"value":[{"name":"lost","version":"`+version+`","size":4}]`) || strings.Contains(body, "dbOrphans") {
+		t.Errorf("%d %s", status, body)
+	}
+	s.proxy.Kill()
+	sweep()
+}
