@@ -25,7 +25,7 @@ func (w *orphanWalk) rows(ctx context.Context) error {
 	}
 	for _, bucket := range buckets {
 		for after, more := "", true; more; {
-			batch, err := store.VersionsAfter(ctx, w.p.DB.Storage, bucket, after, w.Before, orphanBatch)
+			batch, err := store.OlderVersions(ctx, w.p.DB.Storage, store.Older{Bucket: bucket, After: after, Before: w.Before, Limit: orphanBatch})
 			if err != nil {
 				return err
 			}

@@ -51,13 +51,20 @@ func indexes(rows pgx.Rows, err error) ([]int, error) {
 	return nil, fmt.Errorf("store: unnamed bytes: %w", err)
 }
 
-// VersionsAfter returns up to limit objects of bucket in the order of their names,
-// from the one after the name after on, that were written before a time.
-func VersionsAfter(ctx context.Context, q db.Queryer, bucket, after string, before time.Time, limit int) ([]Version, error) {
+// Older asks for up to Limit objects of a bucket that were written before a time,
+// from the one after the name After on.
+type Older struct {
+	Bucket, After string
+	Before        time.Time
+	Limit         int
+}
+
+// OlderVersions returns them in the order of their names.
+func OlderVersions(ctx context.Context, q db.Queryer, ask Older) ([]Version, error) {
 	rows, err := q.Query(ctx, `
 		SELECT o.bucket_id, o.name, coalesce(o.version, '') FROM storage.objects o
 		WHERE o.bucket_id = $1 AND o.name COLLATE "C" > $2 AND o.updated_at < $3 AND NOT o.is_delete_marker
-		ORDER BY o.name COLLATE "C" LIMIT $4`, bucket, after, before, limit)
+		ORDER BY o.name COLLATE "C" LIMIT $4`, ask.Bucket, ask.After, ask.Before, ask.Limit)
 	if err == nil {
 		var list []Version
 		if list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Version]); err == nil {
