@@ -26,6 +26,7 @@ import (
 	"github.com/madbase/madbase/modules/storage"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/edge"
 	"github.com/madbase/madbase/platform/embeddedpg"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/log"
@@ -53,6 +54,7 @@ type Config struct {
 	Rest      rest.Config    `scope:"project"`
 	Storage   storage.Config `scope:"project"`
 	Gateway   gateway.Config
+	Edge      edge.Config
 	Control   control.Config
 }
 
@@ -72,7 +74,7 @@ type Server struct {
 	DataDir string   `env:"MADBASE_DATA_DIR" flag:"data-dir" default:"./.madbase" doc:"Folder that holds what no external service does: the private PostgreSQL, stored files, generated secrets." group:"optional"`
 
 	DatabaseURL secret.String `env:"DATABASE_URL,DEFAULT_TENANT_DB_URL,PGRST_DB_URI,GOTRUE_DB_DATABASE_URL" doc:"PostgreSQL connection string of the database's owner. With role all it may be empty: a private PostgreSQL in the data folder is used." group:"required"`
-	PublicURL   string        `env:"MADBASE_PUBLIC_URL,API_EXTERNAL_URL,GOTRUE_API_EXTERNAL_URL" doc:"Address under which clients reach madbase, as in links that it sends; a final /auth/v1 is left out. By default http://localhost with the front door's port." group:"optional"`
+	PublicURL   string        `env:"MADBASE_PUBLIC_URL,API_EXTERNAL_URL,GOTRUE_API_EXTERNAL_URL" doc:"Address under which clients reach madbase, as in links that it sends; a final /auth/v1 is left out. By default localhost, or the first of ACME_DOMAINS, with the front door's port." group:"optional"`
 	WorkerURL   string        `env:"MADBASE_WORKER_URL" doc:"Base URL under which proxies reach this worker; {hostname} and {port} stand for its own (http://{hostname}:{port}). With it a worker registers itself, and proxies with CONTROL_UPSTREAM_URL find it. Empty: it does not register." group:"optional"`
 	DropIn      bool          `env:"MADBASE_DROP_IN" doc:"Serve exactly one module at the root of the address, on a database that madbase neither migrates nor gives roles to. On when PGRST_DB_URI or GOTRUE_DB_DATABASE_URL names the database." group:"optional"`
 

@@ -37,7 +37,7 @@ func (c *Config) settle(origin map[string]string) {
 		s.PublicURL = strings.TrimRight(strings.TrimSuffix(s.PublicURL, "/auth/v1"), "/")
 	}
 	if s.PublicURL == "" {
-		s.PublicURL = s.defaultPublicURL()
+		s.PublicURL = c.defaultPublicURL()
 	}
 }
 
@@ -79,15 +79,15 @@ func (s Server) defaultListen() string {
 }
 
 // defaultPublicURL is empty when the port is known only after listening.
-func (s Server) defaultPublicURL() string {
-	port := strconv.Itoa(defaultPorts[RoleProxy])
+func (c *Config) defaultPublicURL() string {
+	s, port := c.Server, strconv.Itoa(defaultPorts[RoleProxy])
 	if s.Role == RoleAll || s.Role == RoleProxy {
 		_, port, _ = net.SplitHostPort(s.Listen) // validate reports a malformed one
 		if port == "0" || port == "" {
 			return ""
 		}
 	}
-	return "http://localhost:" + port
+	return c.Edge.URL(port)
 }
 
 // validate returns every fault of the values and of their combination.

@@ -90,7 +90,7 @@ func publicURL(cfg *config.Config) string {
 	if err != nil || port == "0" {
 		port = "8000"
 	}
-	return "http://localhost:" + port
+	return cfg.Edge.URL(port)
 }
 
 // completeSecrets fills in the secrets that the embedded default makes for

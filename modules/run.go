@@ -11,7 +11,9 @@ import (
 
 	"github.com/madbase/madbase/config"
 	"github.com/madbase/madbase/platform/app"
+	"github.com/madbase/madbase/platform/edge"
 	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/module"
 )
 
 // Options are a command's surroundings.
@@ -46,8 +48,13 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	socket, more, err := f.front(listener, names)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	p.set = module.NewSet(append(p.set.Modules(), more...)...)
 	return app.Run(ctx, app.Options{
-		Log: f.log, Server: p.server, HTTP: cfg.HTTP, Listener: listener, Set: p.set, Metrics: f.metricsHandler(),
+		Log: f.log, Server: p.server, HTTP: cfg.HTTP, Listener: socket, Set: p.set, Metrics: f.metricsHandler(),
 		DrainDelay: cfg.Server.DrainDelay, ShutdownTimeout: cfg.Server.ShutdownTimeout,
 		Serving: func() { f.announce(listener.Addr(), names) }, Draining: f.drain, Failed: f.failed(),
 	})
@@ -100,7 +107,10 @@ func Health(ctx context.Context, cfg *config.Config, o Options) error {
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
-	if err := httpx.CheckReady(ctx, httpx.NewTransport(cfg.Transport), "http://"+net.JoinHostPort(host, port)); err != nil {
+	scheme, proxied := ownAddress(cfg, host)
+	transport := edge.ToSelf(httpx.NewTransport(cfg.Transport), proxied)
+	defer transport.CloseIdleConnections()
+	if err := httpx.CheckReady(ctx, transport, scheme+"://"+net.JoinHostPort(host, port)); err != nil {
 		return fmt.Errorf("health: %w", err)
 	}
 	fmt.Fprintln(o.Out, "ready")

@@ -45,18 +45,18 @@ func ParseProxies(list []string) (Proxies, error) {
 }
 
 // Trusts reports whether r comes directly from one of the proxies.
-func (p Proxies) Trusts(r *http.Request) bool { return p.has(peer(r)) }
+func (p Proxies) Trusts(r *http.Request) bool { return p.Has(peer(r)) }
 
 // ClientIP is the address of the client behind the proxies: the last one in
 // X-Forwarded-For that is no proxy, where every hop before it is one. It is
 // empty when the peer has no IP address, as on a unix socket.
 func (p Proxies) ClientIP(r *http.Request) string {
 	client := peer(r)
-	if client.IsValid() && !p.has(client) {
+	if client.IsValid() && !p.Has(client) {
 		return client.String()
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && p.has(client); i-- {
+	for i := len(hops) - 1; i >= 0 && p.Has(client); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
 			break
@@ -83,7 +83,8 @@ func Subscriber(address string) string {
 	return ip.String()
 }
 
-func (p Proxies) has(addr netip.Addr) bool {
+// Has reports whether addr is one of the proxies'.
+func (p Proxies) Has(addr netip.Addr) bool {
 	for _, prefix := range p {
 		if prefix.Contains(addr) {
 			return true

@@ -125,6 +125,9 @@ func (s *Server) HTTP(cfg Config) *http.Server {
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
+		// HTTP/2 has no read deadlines that a client cannot move: what neither sends
+		// nor takes anything is asked for a sign of life.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 250, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: time.Minute},
 	}
 }
 
