@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/madbase/madbase/platform/blob"
 )
@@ -14,7 +16,8 @@ const reservedSuffix = "--table-s3"
 // emptyFolder ends the name of the object that keeps an empty folder alive.
 const emptyFolder = ".emptyFolderPlaceholder"
 
-// nameChar reports whether c may be in the name of a bucket or an object.
+// nameChar reports whether the ASCII character c may be in the name of a bucket or
+// an object: the set is supabase/storage's.
 func nameChar(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
@@ -41,14 +44,16 @@ func validNewBucket(name string) bool {
 	return validBucket(name) && strings.TrimSpace(name) == name && !strings.HasSuffix(name, reservedSuffix)
 }
 
-// validKey reports whether key may name an object. Segments that could lead
-// elsewhere in a file system are refused on every backend.
+// validKey reports whether key may name an object. Beyond ASCII all that can be seen
+// may be in it, where supabase/storage takes nothing: letters of all scripts, marks,
+// digits, punctuation, symbols, emoji and spaces. Segments that could lead elsewhere
+// in a file system are refused on every backend.
 func validKey(key string) bool {
-	if key == "" {
+	if key == "" || !utf8.ValidString(key) {
 		return false
 	}
-	for i := range len(key) {
-		if key[i] != '/' && !nameChar(key[i]) {
+	for _, r := range key {
+		if r < utf8.RuneSelf && r != '/' && !nameChar(byte(r)) || r >= utf8.RuneSelf && !visibleRune(r) {
 			return false
 		}
 	}
@@ -58,6 +63,13 @@ func validKey(key string) bool {
 		}
 	}
 	return true
+}
+
+// visibleRune reports whether r can be seen, or joins what can, as scripts and emoji
+// need it. What turns the direction of text around is not: it shows names that are none.
+func visibleRune(r rune) bool {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	return unicode.IsGraphic(r) && r != utf8.RuneError || r == nonJoiner || r == joiner
 }
 
 // emptySegment stands for a segment without a character, which blob keys cannot

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -340,6 +341,11 @@ func TestNames(t *testing.T) {
 		"a b.txt": "a%20b.txt", "a+b": "a+b", "!.*'()&$=@;:+,?-_": "!.*'()&$=@;:+,%3F-_", "a//b": "a//b", "folder/": "folder/", "/lead": "/lead",
 		"a": "a", "a/b": "a/b", "...": "...", "d/.hidden": "d/.hidden", "public": "public", strings.Repeat("n", 300): strings.Repeat("n", 300),
 	}
+	for _, name := range []string{
+		"ü", "u\u0308", "日本語/ファイル.txt", "Привет, мир!", "عربي/ملف", "हिन्दी", "می\u200cخواهم", "👩\u200d👩\u200d👧 🇩🇪.png", "Foto 3.45\u202fPM.png", "a\u00a0b", "№ € ½ “x” – …", "／．．／x", "𝔘",
+	} {
+		good[name] = url.PathEscape(name)
+	}
 	for name, path := range good {
 		if got := b.do("POST", "/object/"+bucket+"/"+path, b.service, name); got.status != http.StatusOK {
 			t.Errorf("%q: %s", name, got.body)
@@ -353,8 +359,10 @@ func TestNames(t *testing.T) {
 		t.Errorf("%d blobs and %d rows of %d objects", b.stored(), b.rows(), len(good))
 	}
 	for name, path := range map[string]string{
-		"a/[x].txt": "a/%5Bx%5D.txt", "../x": "..%2Fx", "a/../../x": "a/%2E%2E/%2E%2E/x", ".": "%2E", "a/./b": "a/%2E/b", "ü": "%C3%BC", "a%b": "a%25b", "a#b": "a%23b",
+		"a/[x].txt": "a/%5Bx%5D.txt", "../x": "..%2Fx", "a/../../x": "a/%2E%2E/%2E%2E/x", ".": "%2E", "a/./b": "a/%2E/b", "a%b": "a%25b", "a#b": "a%23b",
 		"a\\b": "a%5Cb", "a\x00b": "a%00b", "a\nb": "a%0Ab", "{": "%7B", "~": "~", "|": "%7C", "^": "%5E", `"`: "%22", "<": "%3C",
+		"a\u202eb": "a%E2%80%AEb", "a\u200fb": "a%E2%80%8Fb", "a\u2028b": "a%E2%80%A8b", "\ufeffa": "%EF%BB%BFa", "a\u0085b": "a%C2%85b", "a\ufffdb": "a%FFb", "\ue000": "%EE%80%80",
+		"\U0010ffff": "%F4%8F%BF%BF", "ü/../x": "%C3%BC/%2E%2E/x",
 	} {
 		b.do("POST", "/object/"+bucket+"/"+path, b.service, "x").fails(t, "400", "InvalidKey", "InvalidKey", "Invalid key: "+name)
 	}
