@@ -26,6 +26,10 @@ type access struct {
 	SecretKey      string `json:"secret_key"`
 	JWTSecret      string `json:"jwt_secret"`
 	DatabaseURL    string `json:"database_url"`
+	S3URL          string `json:"s3_url,omitempty"`
+	S3AccessKey    string `json:"s3_access_key,omitempty"`
+	S3SecretKey    string `json:"s3_secret_key,omitempty"`
+	S3Region       string `json:"s3_region,omitempty"`
 }
 
 // PrintKeys prints the project's keys and addresses. In the embedded default it
@@ -61,11 +65,21 @@ func PrintKeys(_ context.Context, cfg *config.Config, o Options) error {
 
 func newAccess(cfg *config.Config, keys *claims.Keys, databaseURL string) access {
 	api := keys.API()
-	return access{
+	a := access{
 		APIURL: publicURL(cfg), AnonKey: api.Anon.Reveal(), ServiceRoleKey: api.Service.Reveal(),
 		PublishableKey: api.Publishable.Reveal(), SecretKey: api.Secret.Reveal(),
 		JWTSecret: cfg.Claims.Secret.Reveal(), DatabaseURL: databaseURL,
 	}
+	if cfg.Storage.S3.Enabled {
+		prefix := prefixes["storage"]
+		if cfg.Server.DropIn {
+			prefix = ""
+		}
+		pair := cfg.Storage.S3.Key.Pair(keys)
+		a.S3URL, a.S3Region = a.APIURL+prefix+"/s3", cfg.Storage.S3.Region
+		a.S3AccessKey, a.S3SecretKey = pair.AccessKey, pair.SecretKey.Reveal()
+	}
+	return a
 }
 
 func (a access) print(o Options) {
@@ -79,6 +93,13 @@ publishable key   %s
 secret key        %s
 database URL      %s
 `, a.APIURL, a.AnonKey, a.ServiceRoleKey, a.PublishableKey, a.SecretKey, a.DatabaseURL)
+	if a.S3URL != "" {
+		fmt.Fprintf(o.Out, `S3 endpoint       %s
+S3 region         %s
+S3 access key     %s
+S3 secret key     %s
+`, a.S3URL, a.S3Region, a.S3AccessKey, a.S3SecretKey)
+	}
 }
 
 // publicURL is the address that clients use: the setting, or this host's loopback name.

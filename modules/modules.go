@@ -19,6 +19,7 @@ import (
 	"github.com/madbase/madbase/modules/gateway"
 	"github.com/madbase/madbase/modules/rest"
 	"github.com/madbase/madbase/modules/storage"
+	"github.com/madbase/madbase/modules/storage/accesskey"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/migrate"
@@ -181,7 +182,7 @@ func (f *foundation) rest() (module.Module, error) {
 }
 
 func (f *foundation) storage() (module.Module, error) {
-	return storage.New(f.cfg.Storage, storage.Deps{Log: f.log, Blobs: f.blobs, Projects: f.projects}), nil
+	return storage.New(f.cfg.Storage, storage.Deps{Log: f.log, Blobs: f.blobs, Projects: f.projects, Sealer: f.sealer()}), nil
 }
 
 func (f *foundation) control() (module.Module, error) {
@@ -193,6 +194,7 @@ func (f *foundation) control() (module.Module, error) {
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
 		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
 		Topology: f.feed, Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
+		S3Keys: s3Keys{accesskey.New(f.cfg.Storage.S3.Key, f.projects, f.sealer())},
 	})
 }
 

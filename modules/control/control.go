@@ -53,6 +53,8 @@ type Deps struct {
 	Keys func(ref string) (*claims.Keys, error)
 	// Orphans looks after stored objects; nil where storage is in another process.
 	Orphans Orphans
+	// S3Keys makes access keys of the S3 protocol.
+	S3Keys S3Keys
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
 	JWTSecret secret.String
 }

@@ -24,6 +24,10 @@ func (m *Module) Routes(g *echo.Group) {
 	g.GET("/audit", m.showAudit, noStore, m.guard)
 	g.GET("/projects/:ref/buckets/:bucket/orphan-objects", m.listOrphans, noStore, m.guard)
 	g.DELETE("/projects/:ref/buckets/:bucket/orphan-objects", m.removeOrphans, noStore, m.guard)
+	g.GET("/projects/:ref/s3/credentials", m.listS3Keys, noStore, m.guard)
+	g.POST("/projects/:ref/s3/credentials", m.createS3Key, noStore, m.guard)
+	g.DELETE("/projects/:ref/s3/credentials", m.revokeS3Key, noStore, m.guard)
+	g.DELETE("/projects/:ref/s3/credentials/:id", m.revokeS3Key, noStore, m.guard)
 	g.GET("/logs", m.queryLogs, noStore, m.guard)
 	if m.deps.Topology != nil {
 		g.GET("/internal/topology", m.deps.Topology.Serve, noStore)

@@ -28,6 +28,8 @@ type Deps struct {
 	Log   *slog.Logger
 	// Projects are those whose uploads are swept and whose news are brought; nil for none.
 	Projects *project.Directory
+	// Sealer opens managed access keys of the S3 protocol; nil where there are none.
+	Sealer accesskey.Sealer
 }
 
 // Module is object storage's surface.
@@ -52,7 +54,7 @@ func New(cfg Config, deps Deps) *Module {
 	return &Module{
 		cfg: cfg, blobs: deps.Blobs, images: newImages(cfg.Images, deps), log: deps.Log,
 		resumable: newResumable(cfg, deps), outbox: outbox.New(cfg.Outbox, outbox.Deps{Log: deps.Log, Projects: deps.Projects}),
-		keyring: accesskey.New(cfg.S3.Key, deps.Projects),
+		keyring: accesskey.New(cfg.S3.Key, deps.Projects, deps.Sealer),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/madbase/madbase/platform/cache"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/secret"
@@ -42,7 +43,7 @@ type Pair struct {
 // project's keys.
 func (c Config) Pair(keys *claims.Keys) Pair {
 	if c.AccessKey != "" {
-		return Pair{c.AccessKey, c.SecretKey}
+		return Pair(c)
 	}
 	return Pair{keys.Derive("s3/access-key", 16).Reveal(), keys.Derive("s3/secret-key", 32)}
 }
@@ -57,12 +58,15 @@ type Signer struct {
 type Keyring struct {
 	cfg      Config
 	projects *project.Directory
+	sealer   Sealer
+	recent   *cache.LRU[string, Signer] // without a Caller where there is none
 }
 
 // New returns a Keyring. cfg, which must be valid, is for the default one of projects
-// alone: its pair opens no other. Without projects there is but one.
-func New(cfg Config, projects *project.Directory) *Keyring {
-	return &Keyring{cfg: cfg, projects: projects}
+// alone: its pair opens no other. Without projects there is but one. sealer opens
+// managed keys; without it there are none.
+func New(cfg Config, projects *project.Directory, sealer Sealer) *Keyring {
+	return &Keyring{cfg: cfg, projects: projects, sealer: sealer, recent: cache.New[string, Signer](remembered)}
 }
 
 // Pair returns p's own pair, which acts as service_role.
@@ -94,7 +98,7 @@ func (k *Keyring) Find(ctx context.Context, p *project.Project, accessKey, sessi
 	if own := k.Pair(p); own.AccessKey == accessKey {
 		return Signer{Caller: service(), Secrets: []secret.String{own.SecretKey}}, nil
 	}
-	return Signer{}, ErrUnknown
+	return k.managed(ctx, p, accessKey)
 }
 
 // service is who has the project's own pair. It is not the service key: that may be

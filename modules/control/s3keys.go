@@ -1,0 +1,124 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/secret"
+)
+
+// S3Keys makes and revokes access keys of storage's S3 protocol.
+type S3Keys interface {
+	// Create makes a key that acts as the claims tell; nil claims are those of
+	// service_role. The error is ErrTooManyS3Keys where a project has its fill.
+	Create(ctx context.Context, p *project.Project, description string, claims map[string]any) (S3Key, error)
+	// List lists them without their secrets.
+	List(ctx context.Context, p *project.Project) ([]S3Key, error)
+	// Revoke ends a key within two seconds; one that is not there has ended.
+	Revoke(ctx context.Context, p *project.Project, id string) error
+}
+
+// S3Key is an access key of the S3 protocol.
+type S3Key struct {
+	ID, Description, AccessKey string
+	// SecretKey is known when the key is made, and never again.
+	SecretKey secret.String
+	CreatedAt time.Time
+}
+
+// ErrTooManyS3Keys means that a project has as many keys as it may.
+var ErrTooManyS3Keys = errors.New("control: too many S3 access keys")
+
+// maxS3KeyBody bounds the request that makes a key: a description and claims.
+const maxS3KeyBody = 16 << 10
+
+// createS3Key has the names and statuses of Supabase Storage's own admin API.
+func (m *Module) createS3Key(c echo.Context) error {
+	p, err := m.project(c)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Description string         `json:"description"`
+		Claims      map[string]any `json:"claims"`
+	}
+	if err := readBody(c, maxS3KeyBody, &body); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(body.Description); n < 3 || n > 2000 {
+		return apierr.New(http.StatusBadRequest, "bad_description", "description must have from 3 to 2000 characters")
+	}
+	if role, ok := body.Claims["role"].(string); body.Claims != nil && (!ok || role == "") {
+		return apierr.New(http.StatusBadRequest, "bad_claims", "claims must have a role")
+	}
+	key, err := m.deps.S3Keys.Create(c.Request().Context(), p, body.Description, body.Claims)
+	if errors.Is(err, ErrTooManyS3Keys) {
+		return apierr.New(http.StatusBadRequest, "MaximumCredentialsLimit", "You have reached the maximum number of credentials allowed")
+	}
+	if err != nil {
+		return err
+	}
+	m.deps.Log.InfoContext(c.Request().Context(), "S3 access key made", "project", p.Ref, "id", key.ID)
+	return httpx.JSON(c, http.StatusCreated, struct {
+		ID          string `json:"id"`
+		AccessKey   string `json:"access_key"`
+		SecretKey   string `json:"secret_key"`
+		Description string `json:"description"`
+	}{key.ID, key.AccessKey, key.SecretKey.Reveal(), key.Description})
+}
+
+func (m *Module) listS3Keys(c echo.Context) error {
+	p, err := m.project(c)
+	if err != nil {
+		return err
+	}
+	keys, err := m.deps.S3Keys.List(c.Request().Context(), p)
+	if err != nil {
+		return err
+	}
+	type row struct {
+		ID          string `json:"id"`
+		Description string `json:"description"`
+		AccessKey   string `json:"access_key"`
+		CreatedAt   string `json:"created_at"`
+	}
+	list := make([]row, len(keys))
+	for i, key := range keys {
+		list[i] = row{key.ID, key.Description, key.AccessKey, key.CreatedAt.UTC().Format("2006-01-02T15:04:05.000Z")}
+	}
+	return httpx.JSON(c, http.StatusOK, list)
+}
+
+// revokeS3Key takes the id from the path or, as Supabase Storage does, the body.
+func (m *Module) revokeS3Key(c echo.Context) error {
+	p, err := m.project(c)
+	if err != nil {
+		return err
+	}
+	body := struct {
+		ID string `json:"id"`
+	}{c.Param("id")}
+	if body.ID == "" {
+		if err := readBody(c, maxS3KeyBody, &body); err != nil {
+			return err
+		}
+	}
+	id, err := uuid.Parse(body.ID)
+	if err != nil {
+		return apierr.New(http.StatusBadRequest, "bad_id", "id not uuid").Because(err)
+	}
+	if err := m.deps.S3Keys.Revoke(c.Request().Context(), p, id.String()); err != nil {
+		return err
+	}
+	m.deps.Log.InfoContext(c.Request().Context(), "S3 access key revoked", "project", p.Ref, "id", id.String())
+	return c.NoContent(http.StatusNoContent)
+}
