@@ -202,6 +202,6 @@ func (f *foundation) gateway(worker, control http.Handler) (module.Module, error
 	return gateway.New(f.cfg.Gateway, gateway.Deps{
 		Log: f.log, Metrics: f.metrics, Keys: func(*http.Request) *claims.Keys { return f.keys },
 		Transport: f.transport, Worker: worker, Control: control, Version: f.opt.Version,
-		Limiter: f.newLimiter(),
+		Limiter: f.newLimiter(), PublicURL: publicURL(f.cfg),
 	})
 }

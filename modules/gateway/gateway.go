@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -35,6 +37,8 @@ type Deps struct {
 	// Worker and Control serve in this process instead of the URLs of Config. Nil
 	// when the roles are split.
 	Worker, Control http.Handler
+	// PublicURL is where clients reach the gateway; empty when that is not known.
+	PublicURL string
 	// Version is shown at /.
 	Version string
 }
@@ -45,6 +49,7 @@ type Module struct {
 	cfg     Config
 	deps    Deps
 	proxies httpx.Proxies
+	public  *url.URL
 	origins origins
 	limits  *limits
 	worker  *group
@@ -69,11 +74,15 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: TRUSTED_PROXIES: %w", err)
 	}
+	public, err := url.Parse(strings.TrimSuffix(deps.PublicURL, "/"))
+	if err != nil {
+		return nil, fmt.Errorf("gateway: public URL: %w", err)
+	}
 	var controls []string
 	if cfg.Control != "" {
 		controls = []string{cfg.Control}
 	}
-	m := &Module{cfg: cfg, deps: deps, proxies: proxies, origins: newOrigins(cfg.AllowedOrigins), live: newLive()}
+	m := &Module{cfg: cfg, deps: deps, proxies: proxies, public: public, origins: newOrigins(cfg.AllowedOrigins), live: newLive()}
 	if m.deps.Limiter == nil {
 		m.deps.Limiter = ratelimit.NewMemory(limitedClients)
 	}

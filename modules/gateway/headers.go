@@ -50,7 +50,8 @@ func dropHopHeaders(h http.Header) {
 }
 
 // setForwarded says how the request reached madbase. What the client claims of
-// it counts only when the client is a trusted proxy.
+// it counts only when the client is a trusted proxy; what such a one leaves out
+// is as in the public URL.
 func (m *Module) setForwarded(r *http.Request) {
 	h := r.Header
 	trusted := m.proxies.Trusts(r)
@@ -69,7 +70,10 @@ func (m *Module) setForwarded(r *http.Request) {
 		h.Set("X-Forwarded-For", strings.Join(append(hops, peer), ", "))
 	}
 	if h.Get("X-Forwarded-Proto") == "" {
-		h.Set("X-Forwarded-Proto", scheme(r))
+		h.Set("X-Forwarded-Proto", m.scheme(r, trusted))
+	}
+	if trusted && m.public.Path != "" && h.Get("X-Forwarded-Prefix") == "" {
+		h.Set("X-Forwarded-Prefix", m.public.Path) // it takes that off
 	}
 	if h.Get("X-Forwarded-Host") == "" {
 		h.Set("X-Forwarded-Host", r.Host)
@@ -101,9 +105,14 @@ func setUnlessEmpty(h http.Header, name, value string) {
 	h.Set(name, value)
 }
 
-func scheme(r *http.Request) string {
-	if r.TLS != nil {
+// scheme is how the client speaks. A trusted proxy that does not say is the one
+// at the public address.
+func (m *Module) scheme(r *http.Request, trusted bool) string {
+	switch {
+	case r.TLS != nil:
 		return "https"
+	case trusted && m.public.Scheme != "":
+		return m.public.Scheme
 	}
 	return "http"
 }

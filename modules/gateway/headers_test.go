@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/madbase/madbase/modules/gateway"
 )
 
 func TestForwardedHeaders(t *testing.T) {
@@ -52,6 +54,29 @@ func TestForwardedHeaders(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a trusted proxy leaves out is as in the public URL, and nothing that others do.
+func TestForwardedDefaults(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, echoHeaders)
+	for _, trusted := range []bool{true, false} {
+		cfg := config(w.URL)
+		if trusted {
+			cfg.TrustedProxies = []string{"127.0.0.1"}
+		}
+		d := open(t, cfg, func(deps *gateway.Deps) { deps.PublicURL = "https://example.com/supabase/" })
+		_, got := d.get(t, http.MethodGet, "/rest/v1/items")
+		for _, line := range []string{"x-forwarded-proto: https\n", "x-forwarded-prefix: /supabase\n"} {
+			if strings.Contains(got, line) != trusted {
+				t.Errorf("trusted %t: %s", trusted, got)
+			}
+		}
+		_, got = d.get(t, http.MethodGet, "/rest/v1/items", "X-Forwarded-Proto", "http", "X-Forwarded-Prefix", "/other")
+		if strings.Contains(got, "x-forwarded-prefix: /other\n") != trusted || !strings.Contains(got, "x-forwarded-proto: http\n") {
+			t.Errorf("trusted %t, and it says so: %s", trusted, got)
+		}
+	}
 }
 
 func TestHopByHopHeaders(t *testing.T) {

@@ -78,7 +78,7 @@ func (m *Module) wellFormed(next echo.HandlerFunc) echo.HandlerFunc {
 func (m *Module) discovery(path string) echo.HandlerFunc {
 	admit := m.admit(surface{"auth", m.worker, false, m.cfg.Limits.BodyAuth})
 	return func(c echo.Context) error {
-		if rest := c.Param("*"); rest != "" && rest != "auth/v1" {
+		if rest := c.Param("*"); rest != "" && rest != "auth/v1" && "/"+rest != m.public.Path+"/auth/v1" {
 			return echo.ErrNotFound
 		}
 		r := c.Request()
