@@ -43,13 +43,18 @@ func post(t testing.TB, file string, pairs ...string) *http.Request {
 
 // signPolicy signs as AWS's "Calculating a signature" says, apart from the package.
 func signPolicy(policy string) string {
-	key := []byte("AWS4" + secretKey)
-	for _, part := range []string{"20130524", "us-east-1", "s3", "aws4_request", policy} {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(part))
-		key = mac.Sum(nil)
+	return hex.EncodeToString(hmacs("AWS4"+secretKey, "20130524", "us-east-1", "s3", "aws4_request", policy))
+}
+
+// hmacs signs each text with what signing the one before it came to.
+func hmacs(key string, texts ...string) []byte {
+	next := []byte(key)
+	for _, text := range texts {
+		mac := hmac.New(sha256.New, next)
+		mac.Write([]byte(text))
+		next = mac.Sum(nil)
 	}
-	return hex.EncodeToString(key)
+	return next
 }
 
 func verifyPost(v *sigv4.Verifier, r *http.Request) (string, error) {
