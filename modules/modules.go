@@ -24,6 +24,7 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/migrate"
 	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/receipt"
 	"github.com/madbase/madbase/sql"
 )
 
@@ -202,6 +203,14 @@ func (f *foundation) gateway(worker, control http.Handler) (module.Module, error
 	return gateway.New(f.cfg.Gateway, gateway.Deps{
 		Log: f.log, Metrics: f.metrics, Keys: func(*http.Request) *claims.Keys { return f.keys },
 		Transport: f.transport, Worker: worker, Control: control, Version: f.opt.Version,
-		Limiter: f.newLimiter(), PublicURL: publicURL(f.cfg),
+		Limiter: f.newLimiter(), PublicURL: publicURL(f.cfg), Receipts: f.receipts(),
 	})
+}
+
+// receipts are remembered among all processes where there is a Redis.
+func (f *foundation) receipts() gateway.Receipts {
+	if f.redis == nil {
+		return receipt.NewMemory()
+	}
+	return receipt.NewRedis(f.redis)
 }

@@ -8,6 +8,9 @@ import (
 // through. The client's address counts before its key: a stranger may guess keys.
 func (m *Module) admit(s surface) echo.HandlerFunc {
 	forward := m.forward(s.upstream)
+	if s.once {
+		forward = m.once(forward)
+	}
 	return func(c echo.Context) error {
 		r := c.Request()
 		if m.limits.PerIP > 0 {

@@ -20,6 +20,7 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/module"
 	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/receipt"
 )
 
 // Deps are what the gateway stands on.
@@ -32,6 +33,8 @@ type Deps struct {
 	Project func(*http.Request) string
 	// Limiter counts requests by client and key. Nil: in this process, for itself.
 	Limiter ratelimit.Limiter
+	// Receipts remember requests with an Idempotency-Key. Nil: in this process, for itself.
+	Receipts Receipts
 	// Transport is the process's shared one; requests and health checks use it.
 	Transport *http.Transport
 	// Worker and Control serve in this process instead of the URLs of Config. Nil
@@ -85,6 +88,9 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	m := &Module{cfg: cfg, deps: deps, proxies: proxies, public: public, origins: newOrigins(cfg.AllowedOrigins), live: newLive()}
 	if m.deps.Limiter == nil {
 		m.deps.Limiter = ratelimit.NewMemory(limitedClients)
+	}
+	if m.deps.Receipts == nil {
+		m.deps.Receipts = receipt.NewMemory()
 	}
 	m.limits = newLimits(cfg.Limits, m.deps.Limiter)
 	m.worker = newGroup("worker", cfg.Workers, deps.Worker, cfg, deps)

@@ -19,6 +19,8 @@ type surface struct {
 	keyed bool
 	// body is the largest request body in bytes; 0 is any.
 	body int64
+	// once says whether an Idempotency-Key is honoured.
+	once bool
 }
 
 // methods are those of the surfaces. CONNECT and TRACE are none: what they would
@@ -31,15 +33,16 @@ var methods = []string{
 // for that of discovery.
 func (m *Module) Routes(g *echo.Group) {
 	limits := m.cfg.Limits
-	m.mount(g, "/auth/v1", m.admit(surface{"auth", m.worker, true, limits.BodyAuth}))
-	m.mount(g, "/rest/v1", m.admit(surface{"rest", m.worker, true, limits.BodyREST}))
-	m.mount(g, "/storage/v1", m.admit(surface{"storage", m.worker, true, 0})) // it has limits of its own
-	m.mount(g, "/realtime/v1", m.admit(surface{"realtime", m.worker, true, limits.BodyREST}))
-	m.mount(g, "/functions/v1", m.admit(surface{"functions", m.worker, true, limits.BodyREST}))
+	// What auth answers has tokens, which nobody keeps: no key there has an answer repeated.
+	m.mount(g, "/auth/v1", m.admit(surface{"auth", m.worker, true, limits.BodyAuth, false}))
+	m.mount(g, "/rest/v1", m.admit(surface{"rest", m.worker, true, limits.BodyREST, true}))
+	m.mount(g, "/storage/v1", m.admit(surface{"storage", m.worker, true, 0, true})) // it has limits of its own
+	m.mount(g, "/realtime/v1", m.admit(surface{"realtime", m.worker, true, limits.BodyREST, true}))
+	m.mount(g, "/functions/v1", m.admit(surface{"functions", m.worker, true, limits.BodyREST, true}))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
 		m.mount(g, "/.well-known/"+name, m.discovery("/auth/v1/.well-known/"+name))
 	}
-	m.mount(g, "/platform/v1", m.admit(surface{"platform", m.control, false, limits.BodyPlatform}))
+	m.mount(g, "/platform/v1", m.admit(surface{"platform", m.control, false, limits.BodyPlatform, false}))
 	m.mount(g, "/graphql/v1", noGraphQL)
 	g.GET("/", m.root)
 	g.HEAD("/", m.root)
@@ -76,7 +79,7 @@ func (m *Module) wellFormed(next echo.HandlerFunc) echo.HandlerFunc {
 // clients make of its issuer: RFC 8414, section 3.1, puts the issuer's path behind
 // that of the document.
 func (m *Module) discovery(path string) echo.HandlerFunc {
-	admit := m.admit(surface{"auth", m.worker, false, m.cfg.Limits.BodyAuth})
+	admit := m.admit(surface{"auth", m.worker, false, m.cfg.Limits.BodyAuth, false})
 	return func(c echo.Context) error {
 		if rest := c.Param("*"); rest != "" && rest != "auth/v1" && "/"+rest != m.public.Path+"/auth/v1" {
 			return echo.ErrNotFound

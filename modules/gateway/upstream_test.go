@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -141,17 +142,20 @@ func TestTheLessBusyOfTwo(t *testing.T) {
 	cfg, set := config(a.URL, b.URL), metrics.NewSet()
 	cfg.Balance = "least"
 	d := open(t, cfg, counting(set))
-	held := make(chan struct{}, 100)
+	var all sync.WaitGroup
 	for a.Requests.Load() == 0 { // until one is held there
-		go func() { d.get(t, http.MethodGet, "/rest/v1/items"); held <- struct{}{} }()
+		all.Go(func() { d.get(t, http.MethodGet, "/rest/v1/items") })
 		<-time.After(time.Millisecond)
 	}
-	eventually(t, "the others have their answers", func() bool { return strings.Contains(text(set), `in_flight{group="worker",upstream="`+strings.TrimPrefix(b.URL, "http://")+`"} 0`) })
+	eventually(t, "the others have their answers", func() bool {
+		return strings.Contains(text(set), `in_flight{group="worker",upstream="`+strings.TrimPrefix(b.URL, "http://")+`"} 0`)
+	})
 	before := a.Requests.Load()
 	if n := d.served(t, b, 50); n != 50 || a.Requests.Load() != before {
 		t.Errorf("the idle one got %d of 50", n)
 	}
 	close(release)
+	all.Wait()
 }
 
 func TestSlowStart(t *testing.T) {
