@@ -100,7 +100,7 @@ func openRegistered(t *testing.T) *registered {
 		t.Fatal(err)
 	}
 	p := openWith(t, config(), func(d *control.Deps) {
-		d.Registry, d.Settings = reg, fewSettings{}
+		d.Registry, d.Settings, d.S3Keys = reg, fewSettings{}, &s3Keys{}
 		d.Keys = func(string) (*claims.Keys, error) { return claims.NewKeys(claims.Config{Secret: jwtSecret}) }
 	})
 	return &registered{p, reg, url}

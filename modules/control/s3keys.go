@@ -60,6 +60,11 @@ func (m *Module) createS3Key(c echo.Context) error {
 	if role, ok := body.Claims["role"].(string); body.Claims != nil && (!ok || role == "") {
 		return apierr.New(http.StatusBadRequest, "bad_claims", "claims must have a role")
 	}
+	entry := m.entry(c, "s3_key.create")
+	entry.Detail = map[string]any{"description": body.Description}
+	if err := m.deps.Registry.Record(c.Request().Context(), entry); err != nil {
+		return err
+	}
 	key, err := m.deps.S3Keys.Create(c.Request().Context(), p, body.Description, body.Claims)
 	if errors.Is(err, ErrTooManyS3Keys) {
 		return apierr.New(http.StatusBadRequest, "MaximumCredentialsLimit", "You have reached the maximum number of credentials allowed")
@@ -67,7 +72,6 @@ func (m *Module) createS3Key(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	m.deps.Log.InfoContext(c.Request().Context(), "S3 access key made", "project", p.Ref, "id", key.ID)
 	return httpx.JSON(c, http.StatusCreated, struct {
 		ID          string `json:"id"`
 		AccessKey   string `json:"access_key"`
@@ -116,9 +120,13 @@ func (m *Module) revokeS3Key(c echo.Context) error {
 	if err != nil {
 		return apierr.New(http.StatusBadRequest, "bad_id", "id not uuid").Because(err)
 	}
+	entry := m.entry(c, "s3_key.revoke")
+	entry.Detail = map[string]any{"id": id}
+	if err := m.deps.Registry.Record(c.Request().Context(), entry); err != nil {
+		return err
+	}
 	if err := m.deps.S3Keys.Revoke(c.Request().Context(), p, id.String()); err != nil {
 		return err
 	}
-	m.deps.Log.InfoContext(c.Request().Context(), "S3 access key revoked", "project", p.Ref, "id", id.String())
 	return c.NoContent(http.StatusNoContent)
 }

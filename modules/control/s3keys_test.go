@@ -41,7 +41,7 @@ func (k *s3Keys) Revoke(_ context.Context, _ *project.Project, id string) error 
 
 func TestS3Credentials(t *testing.T) {
 	t.Parallel()
-	p := openWith(t, config(), func(d *control.Deps) { d.S3Keys = &s3Keys{} })
+	p := openRegistered(t)
 	const path, id = "/projects/default/s3/credentials", "7a0b5e8e-0000-4000-8000-000000000001"
 	made := `{"id":"` + id + `","access_key":"authenticated","secret_key":"sk","description":"for backups"}`
 	listed := `[{"id":"` + id + `","description":"for backups","access_key":"authenticated","created_at":"1970-01-01T00:00:00.000Z"}]`
@@ -67,6 +67,9 @@ func TestS3Credentials(t *testing.T) {
 		if status != test.status || !strings.Contains(body, test.want) || header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s %s %s: got %d %s, want %d %s", test.method, test.path, test.body, status, body, test.status, test.want)
 		}
+	}
+	if text := p.ask(t, http.MethodGet, "/audit?action=s3_key.", "", 200, nil); strings.Count(text, "s3_key.create") != 2 || strings.Count(text, "s3_key.revoke") != 2 {
+		t.Errorf("written down: %s", text)
 	}
 	if status, _, _ := p.call(t, http.MethodGet, path, ""); status != 401 {
 		t.Errorf("without a password: %d", status)

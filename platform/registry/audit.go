@@ -40,6 +40,14 @@ func record(ctx context.Context, q db.Queryer, e Entry) error {
 	return nil
 }
 
+// Record writes down what is about to be done elsewhere than in the registry.
+func (r *Registry) Record(ctx context.Context, e Entry) error {
+	if err := record(ctx, r.pool, e); err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	return nil
+}
+
 // Recorded is an Entry as it stands in the audit log.
 type Recorded struct {
 	// ID grows with time.
