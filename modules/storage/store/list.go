@@ -77,6 +77,36 @@ func ListPage(ctx context.Context, q db.Queryer, p Page) ([]Entry, error) {
 	return entries, nil
 }
 
+// Keys asks for a page of names in the order of their bytes.
+type Keys struct {
+	Bucket, Prefix string
+	// Delimiter joins names up to the next one after Prefix into one entry; empty for none.
+	Delimiter string
+	// After is the name where the page before ended; Folder says that it is that of a
+	// joined entry, all of which is to be left out.
+	After  string
+	Folder bool
+	Limit  int
+}
+
+// ListKeys returns a page of entries with their full names; those of folders end with the delimiter.
+func ListKeys(ctx context.Context, q db.Queryer, k Keys) ([]Entry, error) {
+	if k.Delimiter == "" {
+		return ListPage(ctx, q, Page{Bucket: k.Bucket, Prefix: k.Prefix, Limit: int64(k.Limit), After: k.After, SortColumn: "name"})
+	}
+	after := k.After
+	if after != "" && !k.Folder {
+		after += "\x01" // which no name has: it is behind this one, and before all that begin with it
+	}
+	entries, err := manyJSON[Entry](ctx, q, `
+		SELECT json_build_object('name', CASE WHEN e.id IS NULL THEN e.name || $3 ELSE e.name END, 'id', e.id, 'metadata', e.metadata, 'updated_at', e.updated_at)
+		FROM storage.list_objects_with_delimiter($1, $2, $3, $4, $5) e`, k.Bucket, k.Prefix, k.Delimiter, k.Limit, after)
+	if err != nil {
+		return nil, fmt.Errorf("store: list keys: %w", err)
+	}
+	return entries, nil
+}
+
 // flatPage is the statement for a listing without folders: one of six fixed texts.
 // Times are compared as a cursor keeps them, in milliseconds.
 func flatPage(column, order string) string {
