@@ -137,7 +137,7 @@ func translate(err error) error {
 		return real(fail(statusDatabaseTimeout, "DatabaseTimeout", "DatabaseTimeout", "The connection to the database timed out")).Because(err)
 	}
 	if e, ok := errors.AsType[*apierr.Error](err); ok {
-		if e.Status == http.StatusForbidden && e.Fields[label] == nil { // a role that rls refuses
+		if e.Code == "42501" { // a role that rls refuses
 			return errDenied(e.Message).Because(err)
 		}
 		return err

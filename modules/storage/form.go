@@ -45,16 +45,19 @@ func readUpload(r *http.Request) (*incoming, error) {
 	if strings.HasPrefix(strings.ToLower(contentType), "multipart/form-data") {
 		return in, in.readForm(contentType)
 	}
-	in.mimeType = contentType
-	if in.mimeType == "" {
-		in.mimeType = "application/octet-stream"
-	}
-	in.cacheControl = r.Header.Get("Cache-Control")
-	if in.cacheControl == "" {
-		in.cacheControl = "no-cache"
-	}
+	in.describe(contentType, r.Header.Get("Cache-Control"))
 	in.userMetadata = headerMetadata(r.Header.Get("X-Metadata"))
 	return in, nil
+}
+
+// describe takes what the client says of the bytes, or what is so where it says nothing.
+func (in *incoming) describe(mimeType, cacheControl string) {
+	if in.mimeType = mimeType; mimeType == "" {
+		in.mimeType = "application/octet-stream"
+	}
+	if in.cacheControl = cacheControl; cacheControl == "" {
+		in.cacheControl = "no-cache"
+	}
 }
 
 // requestBody marks the faults of a request's body, which are the client's and not the store's.

@@ -57,6 +57,11 @@ func (m *Module) Routes(g *echo.Group) {
 	g.DELETE("/cdn/:bucket", m.handle("storage.cdn.purge_bucket_cache", service, m.purgeCache))
 	g.DELETE("/cdn/:bucket/*", m.handle("storage.cdn.purge_object_cache", service, m.purgeCache))
 
+	if m.cfg.S3.Enabled {
+		g.Any(s3Path, m.s3)
+		g.Any(s3Path+"/*", m.s3)
+	}
+
 	for _, way := range []struct {
 		path, suffix string
 		signed       bool

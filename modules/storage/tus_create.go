@@ -156,10 +156,7 @@ func (m *Module) mayUpload(rq *call, as uploadAs, in *incoming, length *int64) (
 	if err != nil {
 		return 0, noBucket(err)
 	}
-	limit = m.cfg.FileSizeLimit
-	if bucket.FileSizeLimit != nil {
-		limit = min(limit, *bucket.FileSizeLimit)
-	}
+	limit = m.sizeLimitOf(bucket)
 	size := lengthOf(length)
 	if size > limit {
 		return 0, errTUS(http.StatusRequestEntityTooLarge, "Maximum size exceeded")

@@ -65,14 +65,7 @@ func (m *Module) makeOnce(rq *call, as uploadAs, q db.Queryer, up store.Upload) 
 	if object.UserMetadata == nil {
 		object.UserMetadata = []byte("{}")
 	}
-	object.News = m.written(rq, object, "")
-	_, replaced, err := store.WriteObject(rq.ctx(), rq.as(rq.admin), object, as.overwriting())
-	if err == nil {
-		m.outbox.Wake()
-	}
-	if err == nil && replaced != nil && *replaced != object.Version {
-		m.removeBytes(rq, []store.Object{{BucketID: up.Bucket, Name: up.Name, Version: replaced}})
-	}
+	_, err = m.write(rq.ctx(), rq, object, as)
 	return as.refusal(err)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/madbase/madbase/modules/storage/store"
+	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/rls"
@@ -73,6 +74,8 @@ type uploadAs struct {
 	rights rls.Settings
 	// replaces is the one version that may be overwritten; empty for any.
 	replaces string
+	// conditional is set where it is a condition of the request that nothing, or that version, is there.
+	conditional bool
 }
 
 // upload takes the object that the request brings.
@@ -133,17 +136,22 @@ func (m *Module) admit(key string, bucket store.Bucket, in *incoming) (limit int
 	if len(bucket.AllowedMIMETypes) > 0 && !allowedMIME(in.mimeType, bucket.AllowedMIMETypes) {
 		return 0, errMIMEType(in.mimeType)
 	}
-	limit = m.cfg.FileSizeLimit
+	limit = m.sizeLimitOf(bucket)
 	if m.cfg.StandardLimit > 0 {
 		limit = min(limit, m.cfg.StandardLimit)
-	}
-	if bucket.FileSizeLimit != nil {
-		limit = min(limit, *bucket.FileSizeLimit)
 	}
 	if in.size > limit {
 		return 0, errTooLarge("object")
 	}
 	return limit, nil
+}
+
+// sizeLimitOf is the most bytes that an object in the bucket may have.
+func (m *Module) sizeLimitOf(bucket store.Bucket) int64 {
+	if bucket.FileSizeLimit != nil {
+		return min(m.cfg.FileSizeLimit, *bucket.FileSizeLimit)
+	}
+	return m.cfg.FileSizeLimit
 }
 
 // mayWrite tries the write that policies are about and undoes it. They see the
@@ -161,7 +169,7 @@ func tryWrite(rq *call, as uploadAs, o store.NewObject) error {
 	o.Version = "1"
 	err := store.TryObject(rq.ctx(), rq.as(as.rights), o, as.upsert)
 	if !as.upsert && isUnique(err) {
-		return errObjectExists().Because(err)
+		return as.exists().Because(err)
 	}
 	return err
 }
@@ -194,6 +202,9 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 
 // putError says whose fault it is that the bytes were not stored.
 func putError(err error) error {
+	if _, ok := errors.AsType[*apierr.Error](err); ok { // of a body that verifies itself
+		return err
+	}
 	if errors.Is(err, errLimit) {
 		return errTooLarge("object").Because(err)
 	}
@@ -206,21 +217,27 @@ func putError(err error) error {
 	return err
 }
 
-// record writes the row of bytes that are stored. Writers of one name take turns:
-// of two that want to create it, one does. The bytes of the version before are
-// deleted once the new row is committed; those of this one when it was refused.
+// record is write for bytes that have come with this request: they go when the row was refused.
 func (m *Module) record(rq *call, o store.NewObject, as uploadAs) (store.Object, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(rq.ctx()), finishTime)
 	defer cancel()
+	row, err := m.write(ctx, rq, o, as)
+	if err != nil && notCommitted(err) {
+		m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: &o.Version}})
+	}
+	return row, as.refusal(err)
+}
+
+// write writes the row of bytes that are stored. Writers of one name take turns: of
+// two that want to create it, one does. The bytes of the version before are deleted
+// once the new row is committed.
+func (m *Module) write(ctx context.Context, rq *call, o store.NewObject, as uploadAs) (store.Object, error) {
 	if o.News == nil {
 		o.News = m.written(rq, o, "")
 	}
 	row, replaced, err := store.WriteObject(ctx, rq.as(rq.admin), o, as.overwriting())
 	if err != nil {
-		if notCommitted(err) {
-			m.removeBytes(rq, []store.Object{{BucketID: o.Bucket, Name: o.Name, Version: &o.Version}})
-		}
-		return row, as.refusal(err)
+		return row, err
 	}
 	m.outbox.Wake()
 	if replaced != nil && *replaced != o.Version {
@@ -246,9 +263,17 @@ func (as uploadAs) refusal(err error) error {
 	case as.replaces != "" && errors.Is(err, store.ErrNotFound):
 		return errPrecondition().Because(err)
 	case !as.upsert && isUnique(err):
-		return errObjectExists().Because(err)
+		return as.exists().Because(err)
 	}
 	return lockTimeout(err)
+}
+
+// exists tells that there is an object which may not be overwritten.
+func (as uploadAs) exists() *apierr.Error {
+	if as.conditional {
+		return errPrecondition()
+	}
+	return errObjectExists()
 }
 
 // notCommitted reports whether a failed transaction surely changed nothing: the

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -89,22 +90,31 @@ type Keys struct {
 	Limit  int
 }
 
-// ListKeys returns a page of entries with their full names; those of folders end with the delimiter.
-func ListKeys(ctx context.Context, q db.Queryer, k Keys) ([]Entry, error) {
-	if k.Delimiter == "" {
-		return ListPage(ctx, q, Page{Bucket: k.Bucket, Prefix: k.Prefix, Limit: int64(k.Limit), After: k.After, SortColumn: "name"})
+// Key is a name in a listing: an object's, or a folder's when it has no ID.
+type Key struct {
+	Name      string          `json:"name"`
+	ID        *string         `json:"id"`
+	UpdatedAt *Time           `json:"updated_at"`
+	Metadata  json.RawMessage `json:"metadata"`
+}
+
+// ListKeys returns a page of names. Those of folders end with the delimiter.
+func ListKeys(ctx context.Context, q db.Queryer, k Keys) ([]Key, error) {
+	sql, args := flatPage("name", "asc"), []any{k.Bucket, k.Prefix, k.Limit, k.After, ""}
+	if k.Delimiter != "" {
+		after := k.After
+		if after != "" && !k.Folder {
+			after += "\x01" // which no name has: it is behind this one, and before all that begin with it
+		}
+		sql, args = `
+			SELECT json_build_object('name', CASE WHEN e.id IS NULL THEN e.name || $3 ELSE e.name END, 'id', e.id, 'metadata', e.metadata, 'updated_at', e.updated_at)
+			FROM storage.list_objects_with_delimiter($1, $2, $3, $4, $5) e`, []any{k.Bucket, k.Prefix, k.Delimiter, k.Limit, after}
 	}
-	after := k.After
-	if after != "" && !k.Folder {
-		after += "\x01" // which no name has: it is behind this one, and before all that begin with it
-	}
-	entries, err := manyJSON[Entry](ctx, q, `
-		SELECT json_build_object('name', CASE WHEN e.id IS NULL THEN e.name || $3 ELSE e.name END, 'id', e.id, 'metadata', e.metadata, 'updated_at', e.updated_at)
-		FROM storage.list_objects_with_delimiter($1, $2, $3, $4, $5) e`, k.Bucket, k.Prefix, k.Delimiter, k.Limit, after)
+	keys, err := manyJSON[Key](ctx, q, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: list keys: %w", err)
 	}
-	return entries, nil
+	return keys, nil
 }
 
 // flatPage is the statement for a listing without folders: one of six fixed texts.

@@ -105,10 +105,11 @@ func ReleasePart(ctx context.Context, q db.Queryer, up Multipart, part Multipart
 	return nil
 }
 
-// InsertPart notes a stored part, in place of one of the same number. q must be
-// that of WithMultipart.
-func InsertPart(ctx context.Context, q db.Queryer, up Multipart, part MultipartPart) error {
-	_, err := q.Exec(ctx, `
+// InsertPart notes a stored part, in place of one of the same number, and returns
+// when that was. q must be that of WithMultipart.
+func InsertPart(ctx context.Context, q db.Queryer, up Multipart, part MultipartPart) (*Time, error) {
+	var at Time
+	err := q.QueryRow(ctx, `
 		WITH replaced AS (
 			DELETE FROM storage.s3_multipart_uploads_parts WHERE upload_id = $1 AND part_number = $2 RETURNING size
 		), counted AS (
@@ -116,12 +117,12 @@ func InsertPart(ctx context.Context, q db.Queryer, up Multipart, part MultipartP
 			WHERE id = $1 AND EXISTS (SELECT FROM replaced)
 		)
 		INSERT INTO storage.s3_multipart_uploads_parts (upload_id, part_number, size, etag, bucket_id, key, version, owner_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		up.ID, part.Number, part.Size, part.ETag, up.Bucket, up.Name, up.Version, up.OwnerID)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created_at`,
+		up.ID, part.Number, part.Size, part.ETag, up.Bucket, up.Name, up.Version, up.OwnerID).Scan(&at.Time)
 	if err != nil {
-		return fmt.Errorf("store: insert part: %w", err)
+		return nil, fmt.Errorf("store: insert part: %w", err)
 	}
-	return nil
+	return &at, nil
 }
 
 // MultipartParts returns up to limit parts of an upload whose numbers are above
