@@ -107,7 +107,10 @@ func (m *Module) s3(c echo.Context) error {
 	r := c.Request()
 	e := s3Error(r, err)
 	resource := strings.TrimPrefix(r.URL.Path, m.prefix+s3Path)
-	if writing := s3api.WriteError(c.Response(), r, e, resource, httpx.RequestID(r.Context())); writing != nil {
+	writing := httpx.Refuse(c, func() error {
+		return s3api.WriteError(c.Response(), r, e, resource, httpx.RequestID(r.Context()))
+	})
+	if writing != nil {
 		return writing
 	}
 	return e // is answered, and only logged
@@ -127,11 +130,14 @@ func s3Error(r *http.Request, err error) *apierr.Error {
 
 func (m *Module) serveS3(c echo.Context) error {
 	r := c.Request()
-	caller, payload, err := m.s3Authenticate(c)
+	target, err := s3api.ParseTarget(strings.TrimPrefix(r.URL.EscapedPath(), m.prefix+s3Path))
 	if err != nil {
 		return err
 	}
-	target, err := s3api.ParseTarget(strings.TrimPrefix(r.URL.EscapedPath(), m.prefix+s3Path))
+	if isForm(r, target.Level()) {
+		return m.s3Post(c, target)
+	}
+	caller, payload, err := m.s3Authenticate(c)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (m *Module) s3CopyObject(rq *s3Call) error {
 		in := &incoming{}
 		in.describe(h.Get("Content-Type"), h.Get("Cache-Control"))
 		to.Metadata = changedMetadata(source.Metadata, map[string]any{"mimetype": in.mimeType, "cacheControl": in.cacheControl})
-		to.UserMetadata = s3UserMetadata(h)
+		to.UserMetadata = metaColumn(s3api.UserMetadata(h))
 	default:
 		return s3api.ErrParameter("x-amz-metadata-directive")
 	}

@@ -97,7 +97,7 @@ func (m *Module) s3CreateUpload(rq *s3Call) error {
 		return err
 	}
 	h := rq.Request().Header
-	in := &incoming{userMetadata: s3UserMetadata(h)}
+	in := &incoming{userMetadata: metaColumn(s3api.UserMetadata(h))}
 	in.describe(h.Get("Content-Type"), h.Get("Cache-Control"))
 	if len(bucket.AllowedMIMETypes) > 0 && !allowedMIME(in.mimeType, bucket.AllowedMIMETypes) {
 		return errMIMEType(in.mimeType)

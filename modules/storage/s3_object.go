@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"github.com/madbase/madbase/modules/storage/s3api"
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/apierr"
-	"github.com/madbase/madbase/platform/db"
 )
 
 // find looks for the request's object as its caller, also when the bucket is public.
@@ -221,70 +219,4 @@ func deletion(request s3api.Delete, left map[string]bool) (answer s3api.Deletion
 		}
 	}
 	return answer
-}
-
-// overwriting is how the protocol writes unless it is told otherwise: in place of anything.
-func (rq *s3Call) overwriting() uploadAs {
-	return uploadAs{owner: rq.owner(), upsert: true, rights: rq.own}
-}
-
-// newUpload says in place of what a request writes its object, by If-None-Match and If-Match.
-func (rq *s3Call) newUpload() (uploadAs, error) {
-	as, h := rq.overwriting(), rq.Request().Header
-	if none := h.Get("If-None-Match"); none != "" {
-		if none != "*" {
-			return as, s3api.ErrNotImplemented()
-		}
-		as.upsert, as.conditional = false, true
-	}
-	if h.Get("If-Match") == "" {
-		return as, nil
-	}
-	var o store.Object
-	err := rq.do(func(ctx context.Context, q db.Queryer) (err error) {
-		o, err = store.FindObject(ctx, q, rq.bucket, rq.key)
-		return err
-	})
-	if err != nil {
-		return as, err
-	}
-	meta := s3Metadata(o)
-	if !as.upsert || (s3api.Conditions{Match: h.Get("If-Match")}).Check(meta.ETag, meta.modified()) != 0 {
-		return as, errPrecondition()
-	}
-	as.replaces, as.conditional = deref(o.Version), true
-	return as, nil
-}
-
-// s3PutObject takes an object. One of no bytes whose name ends with a slash keeps a folder alive.
-func (m *Module) s3PutObject(rq *s3Call) error {
-	if strings.HasSuffix(rq.key, "/") && rq.body.Size() == 0 {
-		rq.key += emptyFolder
-	}
-	if !validKey(rq.key) {
-		return errKey(rq.key)
-	}
-	bucket, err := rq.anyBucket()
-	if err != nil {
-		return err
-	}
-	as, err := rq.newUpload()
-	if err != nil {
-		return err
-	}
-	h := rq.Request().Header
-	in := &incoming{body: requestBody{rq.body}, size: rq.body.Size(), declared: rq.body.Size(), userMetadata: s3UserMetadata(h)}
-	in.describe(h.Get("Content-Type"), h.Get("Cache-Control"))
-	row, err := m.take(rq.call, as, bucket, in)
-	if err != nil {
-		return err
-	}
-	rq.Response().Header().Set("ETag", parseMetadata(row.Metadata).ETag)
-	return rq.NoContent(http.StatusOK)
-}
-
-// s3UserMetadata is the user metadata of a request's headers as its column has it.
-func s3UserMetadata(h http.Header) []byte {
-	text, _ := json.Marshal(s3api.UserMetadata(h)) // strings always marshal
-	return text
 }

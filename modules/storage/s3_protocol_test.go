@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -877,4 +878,48 @@ func (b *bench) roundTrip(r *http.Request) reply {
 		b.t.Fatal(err)
 	}
 	return reply{response.StatusCode, response.Header, string(body)}
+}
+
+func TestS3Forms(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3On)
+	b.bucket("docs", map[string]any{"file_size_limit": 20})
+	c := b.s3()
+	send := func(key, file string) reply {
+		post, err := awss3.NewPresignClient(c.Client).PresignPostObject(c.ctx, &awss3.PutObjectInput{Bucket: aws.String("docs"), Key: &key}, func(o *awss3.PresignPostOptions) {
+			o.Conditions = []any{map[string]string{"Content-Type": "text/x-form"}, map[string]string{"x-amz-meta-by": "form"}, []any{"content-length-range", 1, 30}, map[string]string{"success_action_status": "201"}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		for name, value := range post.Values {
+			_ = w.WriteField(name, value)
+		}
+		for _, f := range [][2]string{{"Content-Type", "text/x-form"}, {"x-amz-meta-by", "form"}, {"success_action_status", "201"}} {
+			_ = w.WriteField(f[0], f[1])
+		}
+		part, _ := w.CreateFormFile("file", "name of it.txt")
+		_, _ = part.Write([]byte(file))
+		_ = w.Close()
+		request, _ := http.NewRequestWithContext(c.ctx, "POST", post.URL, &body)
+		request.Header.Set("Content-Type", w.FormDataContentType())
+		return b.roundTrip(request)
+	}
+	if got := send("by/${filename}", "posted"); got.status != 201 || !strings.Contains(got.body, "<Key>by/name of it.txt</Key>") || got.header.Get("ETag") == "" {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	head, err := c.HeadObject(c.ctx, &awss3.HeadObjectInput{Bucket: aws.String("docs"), Key: aws.String("by/name of it.txt")})
+	if err != nil || *head.ContentType != "text/x-form" || head.Metadata["by"] != "form" || *head.ContentLength != 6 {
+		t.Errorf("%+v %v", head, err)
+	}
+	for file, code := range map[string]string{"": "EntityTooSmall", strings.Repeat("x", 21): "EntityTooLarge", strings.Repeat("x", 31): "EntityTooLarge"} {
+		if got := send("other", file); !strings.Contains(got.body, "<Code>"+code+"</Code>") {
+			t.Errorf("%d bytes: %d %s", len(file), got.status, got.body)
+		}
+	}
+	if b.rows() != 1 || b.stored() != 1 {
+		t.Errorf("%d rows, %d blobs", b.rows(), b.stored())
+	}
 }
