@@ -169,7 +169,7 @@ func (m *Module) takePart(rq *s3Call, number int, body io.Reader, size int64) (s
 		return part, err
 	}
 	err = store.ReservePart(rq.ctx(), rq.project.DB.Storage, up, part, m.sizeLimitOf(bucket))
-	if errors.Is(err, store.ErrFull) || size > sigv4.MaxPayload {
+	if errors.Is(err, store.ErrOverLimit) || size > sigv4.MaxPayload {
 		return part, errTooLarge("object").Because(err)
 	}
 	if err != nil {

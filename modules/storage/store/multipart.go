@@ -12,8 +12,8 @@ import (
 	"github.com/madbase/madbase/platform/db"
 )
 
-// ErrFull means that an upload would become larger than it may.
-var ErrFull = errors.New("store: upload exceeds its limit")
+// ErrOverLimit means that an upload would become larger than it may.
+var ErrOverLimit = errors.New("store: upload exceeds its limit")
 
 // Multipart is an upload of the S3 protocol: a row of storage.s3_multipart_uploads.
 type Multipart struct {
@@ -80,7 +80,7 @@ func WithMultipart(ctx context.Context, pool *pgxpool.Pool, up Multipart, fn fun
 }
 
 // ReservePart notes that size bytes are to come as part number, in place of those
-// that it has. ErrFull when the upload would then have more than limit.
+// that it has. ErrOverLimit when the upload would then have more than limit.
 func ReservePart(ctx context.Context, q db.Queryer, up Multipart, part MultipartPart, limit int64) error {
 	tag, err := q.Exec(ctx, `
 		UPDATE storage.s3_multipart_uploads u SET in_progress_size = u.in_progress_size + $2
@@ -88,7 +88,7 @@ func ReservePart(ctx context.Context, q db.Queryer, up Multipart, part Multipart
 			(SELECT sum(p.size) FROM storage.s3_multipart_uploads_parts p WHERE p.upload_id = $1 AND p.part_number = $3), 0)`,
 		up.ID, part.Size, part.Number, limit)
 	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrFull
+		err = ErrOverLimit
 	}
 	if err != nil {
 		return fmt.Errorf("store: reserve part: %w", err)
