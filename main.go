@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/madbase/madbase/cli"
 	"github.com/madbase/madbase/config"
 	"github.com/madbase/madbase/modules"
 )
@@ -65,6 +66,7 @@ func root() *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), version)
 		}},
 	)
+	cmd.AddCommand(cli.Commands(target)...)
 	return cmd
 }
 
@@ -79,6 +81,15 @@ func looksAfterStorage() *cobra.Command {
 	cmd := &cobra.Command{Use: "storage", Short: "Look after stored objects"}
 	cmd.AddCommand(sweep)
 	return cmd
+}
+
+// target is the madbase that the settings are of, for the commands that manage one.
+func target(cmd *cobra.Command) (cli.Target, error) {
+	cfg, err := config.Load(config.FromProcess(cmd.Flags()))
+	if err != nil {
+		return cli.Target{}, err
+	}
+	return modules.Target(cfg)
 }
 
 // command loads the settings and hands them to do.

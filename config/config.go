@@ -19,6 +19,7 @@ package config
 import (
 	"time"
 
+	"github.com/madbase/madbase/cli"
 	"github.com/madbase/madbase/modules/auth"
 	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/gateway"
@@ -56,6 +57,7 @@ type Config struct {
 	Gateway   gateway.Config
 	Edge      edge.Config
 	Control   control.Config
+	CLI       cli.Config
 }
 
 // The roles that a process can have.

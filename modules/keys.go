@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/madbase/madbase/cli"
 	"github.com/madbase/madbase/config"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/secret"
@@ -114,6 +116,9 @@ func publicURL(cfg *config.Config) string {
 	return cfg.Edge.URL(port)
 }
 
+// secretsFile holds, in the data folder, what the embedded default has made.
+const secretsFile = "secrets.json"
+
 // completeSecrets fills in the secrets that the embedded default makes for
 // itself, once. Elsewhere there are no default secrets: a drop-in without one
 // serves the anonymous alone, as a secret that nobody knows verifies no token.
@@ -124,7 +129,7 @@ func completeSecrets(cfg *config.Config) error {
 	if !cfg.Embedded() {
 		return nil
 	}
-	made, err := secret.LoadOrCreate(filepath.Join(cfg.Server.DataDir, "secrets.json"), "jwt_secret", "admin_password", "master_key")
+	made, err := secret.LoadOrCreate(filepath.Join(cfg.Server.DataDir, secretsFile), "jwt_secret", "admin_password", "master_key")
 	if err != nil {
 		return err
 	}
@@ -168,4 +173,18 @@ func readConnection(dataDir string) (string, error) {
 		return "", fmt.Errorf("read the database's address: %w", err)
 	}
 	return c.DatabaseURL, nil
+}
+
+// Target is the madbase that the commands which manage one are for. Beside an embedded
+// default that has run here, its password is known.
+func Target(cfg *config.Config) (cli.Target, error) {
+	t := cli.Target{URL: cmp.Or(cfg.CLI.URL, publicURL(cfg)), Password: cfg.Control.AdminPassword}
+	if _, err := os.Stat(filepath.Join(cfg.Server.DataDir, secretsFile)); t.Password != "" || cfg.CLI.URL != "" || !cfg.Embedded() || err != nil {
+		return t, nil
+	}
+	if err := completeSecrets(cfg); err != nil {
+		return t, err
+	}
+	t.Password, t.Here = cfg.Control.AdminPassword, true
+	return t, nil
 }
