@@ -38,24 +38,31 @@ func newClient(t Target) (*client, error) {
 	return &client{target: t, base: base, http: &http.Client{Timeout: timeout, CheckRedirect: refuse}}, nil
 }
 
-// call sends body, unless it is nil, to a route of the control plane and returns the
-// answer. What the server says is wrong is the error.
-func (c *client) call(ctx context.Context, method, path string, query url.Values, body any) ([]byte, error) {
+// request is what is asked of a route of the control plane.
+type request struct {
+	method, path string
+	query        url.Values
+	// body becomes JSON; nil for none.
+	body any
+}
+
+// call sends a request and returns the answer. What the server says is wrong is the error.
+func (c *client) call(ctx context.Context, q request) ([]byte, error) {
 	var payload io.Reader
-	if raw, ok := body.(json.RawMessage); ok {
+	if raw, ok := q.body.(json.RawMessage); ok {
 		payload = bytes.NewReader(raw)
-	} else if body != nil {
-		text, err := json.Marshal(body)
+	} else if q.body != nil {
+		text, err := json.Marshal(q.body)
 		if err != nil {
 			return nil, fmt.Errorf("write the request: %w", err)
 		}
 		payload = bytes.NewReader(text)
 	}
-	target := strings.TrimSuffix(c.base.String(), "/") + "/platform/v1" + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
+	target := strings.TrimSuffix(c.base.String(), "/") + "/platform/v1" + q.path
+	if len(q.query) > 0 {
+		target += "?" + q.query.Encode()
 	}
-	r, err := http.NewRequestWithContext(ctx, method, target, payload)
+	r, err := http.NewRequestWithContext(ctx, q.method, target, payload)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
@@ -80,12 +87,12 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 
 // get asks a route and decodes the answer, which is returned as well.
 func (c *client) get(ctx context.Context, path string, query url.Values, into any) ([]byte, error) {
-	return c.ask(ctx, http.MethodGet, path, query, nil, into)
+	return c.ask(ctx, request{method: http.MethodGet, path: path, query: query}, into)
 }
 
 // ask is call for an answer that is decoded.
-func (c *client) ask(ctx context.Context, method, path string, query url.Values, body, into any) ([]byte, error) {
-	answer, err := c.call(ctx, method, path, query, body)
+func (c *client) ask(ctx context.Context, q request, into any) ([]byte, error) {
+	answer, err := c.call(ctx, q)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (a *app) keyCreate() *cobra.Command {
 			body["expires_at"] = at
 		}
 		var key apiKey
-		answer, err := c.ask(cmd.Context(), http.MethodPost, a.path("api-keys"), nil, body, &key)
+		answer, err := c.ask(cmd.Context(), request{method: http.MethodPost, path: a.path("api-keys"), body: body}, &key)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (a *app) keyUpdate() *cobra.Command {
 			return errors.New("say what is to change: --name, --description or --expires")
 		}
 		var key apiKey
-		answer, err := c.ask(cmd.Context(), http.MethodPatch, a.path("api-keys", args[0]), nil, body, &key)
+		answer, err := c.ask(cmd.Context(), request{method: http.MethodPatch, path: a.path("api-keys", args[0]), body: body}, &key)
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (a *app) keyRevoke() *cobra.Command {
 			return err
 		}
 		var key apiKey
-		answer, err := c.ask(cmd.Context(), http.MethodDelete, a.path("api-keys", args[0]), nil, nil, &key)
+		answer, err := c.ask(cmd.Context(), request{method: http.MethodDelete, path: a.path("api-keys", args[0])}, &key)
 		if err != nil {
 			return err
 		}

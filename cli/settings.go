@@ -159,7 +159,7 @@ func (a *app) settingsUnset() *cobra.Command {
 
 func (a *app) patchSettings(cmd *cobra.Command, c *client, patch any, dryRun bool) error {
 	var list settingList
-	answer, err := c.ask(cmd.Context(), http.MethodPatch, a.path("settings"), url.Values{"dry_run": {fmt.Sprint(dryRun)}}, patch, &list)
+	answer, err := c.ask(cmd.Context(), request{method: http.MethodPatch, path: a.path("settings"), query: url.Values{"dry_run": {fmt.Sprint(dryRun)}}, body: patch}, &list)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,9 @@ func (a *app) settingsExport() *cobra.Command {
 	}
 	secrets := cmd.Flags().Bool("secrets", false, "with the secrets, sealed")
 	cmd.RunE = a.run(func(cmd *cobra.Command, c *client, _ []string) error {
-		answer, err := c.call(cmd.Context(), http.MethodGet, a.path("settings", "export"), url.Values{"secrets": {fmt.Sprint(*secrets)}}, nil)
+		answer, err := c.call(cmd.Context(), request{
+			method: http.MethodGet, path: a.path("settings", "export"), query: url.Values{"secrets": {fmt.Sprint(*secrets)}},
+		})
 		if err != nil {
 			return err
 		}
@@ -205,7 +207,7 @@ func (a *app) settingsImport() *cobra.Command {
 		}
 		query := url.Values{"merge": {fmt.Sprint(*merge)}, "dry_run": {fmt.Sprint(*dryRun)}}
 		var list settingList
-		answer, err := c.ask(cmd.Context(), http.MethodPost, a.path("settings", "import"), query, json.RawMessage(text), &list)
+		answer, err := c.ask(cmd.Context(), request{method: http.MethodPost, path: a.path("settings", "import"), query: query, body: json.RawMessage(text)}, &list)
 		if err != nil {
 			return err
 		}

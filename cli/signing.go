@@ -66,7 +66,7 @@ func (a *app) signingKeyList() *cobra.Command {
 // changeSigningKey sends a change and tells what the key is now.
 func (a *app) changeSigningKey(cmd *cobra.Command, c *client, path string, body any) error {
 	var key signingKey
-	answer, err := c.ask(cmd.Context(), http.MethodPost, path, nil, body, &key)
+	answer, err := c.ask(cmd.Context(), request{method: http.MethodPost, path: path, body: body}, &key)
 	if err != nil {
 		return err
 	}
