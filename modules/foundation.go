@@ -236,8 +236,8 @@ func (f *foundation) openBlobs(ctx context.Context) (err error) {
 }
 
 // server returns an empty server that reports as role.
-func (f *foundation) server(role string) *httpx.Server {
-	return httpx.New(httpx.Deps{Log: f.log, Metrics: f.metrics, Tracer: f.telemetry.Tracer, Role: role})
+func (f *foundation) server(role string, access httpx.AccessConfig) *httpx.Server {
+	return httpx.New(httpx.Deps{Log: f.log, Metrics: f.metrics, Tracer: f.telemetry.Tracer, Role: role, Access: access})
 }
 
 func (f *foundation) metricsHandler() http.Handler { return telemetry.Metrics(f.metrics) }

@@ -91,14 +91,18 @@ type program struct {
 // assemble makes the modules of names on the foundation f. With the gateway among
 // them, the others stand behind it as handlers, without a socket between.
 func assemble(f *foundation, names []string) (program, error) {
-	front := f.server(f.cfg.Server.Role)
+	access := f.cfg.HTTP.Access
+	front := f.server(f.cfg.Server.Role, access)
+	if access.Level == "info" {
+		access.Level = "debug" // the front door's line is enough
+	}
 	inner := map[string]*httpx.Server{}
 	behind := func(role string) *httpx.Server {
 		if !slices.Contains(names, "gateway") {
 			return front
 		}
 		if inner[role] == nil {
-			inner[role] = f.server(role)
+			inner[role] = f.server(role, access)
 		}
 		return inner[role]
 	}

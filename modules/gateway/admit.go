@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"github.com/labstack/echo/v4"
+
+	"github.com/madbase/madbase/platform/httpx"
 )
 
 // admit passes on what the limits and, on a keyed surface, the API keys let
@@ -13,6 +15,7 @@ func (m *Module) admit(s surface) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		r := c.Request()
+		httpx.TripOf(r.Context()).Class = s.class
 		if m.limits.PerIP > 0 {
 			if err := m.limits.allowIP(r.Context(), m.proxies.ClientIP(r)); err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -44,6 +45,8 @@ func (m *Module) forward(g *group) echo.HandlerFunc {
 		r := c.Request()
 		m.setForwarded(r)
 		inject(r)
+		trip := httpx.TripOf(r.Context())
+		trip.Project, trip.Client, trip.Upstream = m.project(r), r.Header.Get("X-Real-Ip"), g.name
 		switch upgrade := r.Header.Get("Upgrade") != ""; {
 		case upgrade && g.local != nil: // it tells its clients itself
 			ctx, done := m.live.enterSocket(r.Context(), 0)
@@ -76,7 +79,10 @@ func (g *group) stream(w *echo.Response, r *http.Request) error {
 		defer func() { _ = body.Close() }()
 		out.Body = body
 	}
+	began := time.Now()
 	res, err := g.upstreams.RoundTrip(out)
+	trip := httpx.TripOf(r.Context())
+	trip.Waited = time.Since(began)
 	if err != nil {
 		return g.publicError(r.Context(), err)
 	}
@@ -84,6 +90,7 @@ func (g *group) stream(w *echo.Response, r *http.Request) error {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return g.publicError(r.Context(), errors.New("gateway: upstream switches protocols unasked"))
 	}
+	trip.Upstream = res.Request.URL.Host
 	header := w.Header()
 	dropHopHeaders(res.Header)
 	delete(res.Header, httpx.HeaderRequestID) // it is the one that the answer has already

@@ -69,7 +69,7 @@ func open(t testing.TB, cfg gateway.Config, change ...func(*gateway.Deps)) *door
 	if err := m.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s := httpx.New(httpx.Deps{Log: deps.Log, Metrics: deps.Metrics, Role: "proxy"})
+	s := httpx.New(httpx.Deps{Log: deps.Log, Metrics: deps.Metrics, Role: "proxy", Access: httpx.AccessConfig{Level: "info", Sample: 1}})
 	s.Mount("", m)
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = s.HTTP(httpx.Config{MaxHeaderBytes: 256 << 10, ReadHeaderTimeout: headerTimeout, IdleTimeout: 10 * time.Second})

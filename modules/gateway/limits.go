@@ -153,7 +153,10 @@ func (l *limits) limitBody(c echo.Context, most int64) (end func(), err error) {
 	end = func() {}
 	if l.BodyTimeout > 0 {
 		paced := &pacedBody{ReadCloser: r.Body, conn: http.NewResponseController(c.Response().Writer), idle: l.BodyTimeout, rate: l.BodyRate}
-		r.Body, end = paced, paced.end
+		r.Body, end = paced, func() {
+			paced.end()
+			httpx.TripOf(r.Context()).BytesIn = paced.read.Load()
+		}
 	}
 	if most > 0 && r.ContentLength < 0 {
 		r.Body = http.MaxBytesReader(c.Response().Writer, r.Body, most)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/madbase/madbase/platform/httpx"
@@ -22,7 +23,7 @@ type pacedBody struct {
 	idle time.Duration
 	rate int64
 
-	read   int64
+	read   atomic.Int64
 	waited time.Duration // only in reads: what upstream takes is not the client's fault
 	over   bool          // a read has failed or found the end
 
@@ -39,7 +40,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.over = err != nil
-	b.read += int64(n)
+	b.read.Add(int64(n))
 	b.waited += time.Since(began)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, fmt.Errorf("%w: %w", httpx.ErrSlowBody, err)
@@ -71,6 +72,6 @@ func (b *pacedBody) patience() time.Duration {
 	if b.rate == 0 {
 		return b.idle
 	}
-	allowed := b.idle + time.Duration(float64(b.read)/float64(b.rate)*float64(time.Second))
+	allowed := b.idle + time.Duration(float64(b.read.Load())/float64(b.rate)*float64(time.Second))
 	return max(min(b.idle, allowed-b.waited), 0)
 }

@@ -40,7 +40,7 @@ func server(t *testing.T) (*httpx.Server, *metrics.Set, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	set := metrics.NewSet()
-	s := httpx.New(httpx.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: set, Role: "test"})
+	s := httpx.New(httpx.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: set, Role: "test", Access: httpx.AccessConfig{Level: "debug", Sample: 1}})
 	s.Mount("/loud", surface{shape: loud, routes: func(g *echo.Group) {
 		g.GET("/refused", func(echo.Context) error { return apierr.New(409, "", "taken") })
 		g.GET("/leak", func(echo.Context) error { return errors.New("password=hunter2") })
@@ -143,5 +143,39 @@ func TestMetricsAreBounded(t *testing.T) {
 		if strings.Contains(string(text), label) {
 			t.Errorf("a caller made the series %s:\n%s", label, text)
 		}
+	}
+}
+
+func TestAccessLogLevels(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		access httpx.AccessConfig
+		want   string // the levels of a refusal's and a failure's lines
+	}{
+		{httpx.AccessConfig{Level: "debug", Sample: 1}, "DEBUG WARN"},
+		{httpx.AccessConfig{Level: "info", Sample: 1}, "INFO WARN"},
+		{httpx.AccessConfig{Level: "info", Sample: 0}, "WARN"},
+		{httpx.AccessConfig{Level: "off", Sample: 1}, ""},
+		{httpx.AccessConfig{}, "WARN"},
+	} {
+		var log bytes.Buffer
+		s := httpx.New(httpx.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: metrics.NewSet(), Access: test.access})
+		s.Echo().GET("/refused", func(echo.Context) error { return apierr.New(400, "", "x") })
+		s.Echo().GET("/failed", func(echo.Context) error { return errors.New("x") })
+		do(s, "GET", "/refused?token=geheim", "")
+		do(s, "GET", "/failed", "")
+		var levels []string
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "msg=request ") {
+				level, _, _ := strings.Cut(line[strings.Index(line, "level=")+len("level="):], " ")
+				levels = append(levels, level)
+			}
+		}
+		if got := strings.Join(levels, " "); got != test.want || strings.Contains(log.String(), "geheim") {
+			t.Errorf("%+v: %q, want %q", test.access, got, test.want)
+		}
+	}
+	if (httpx.Config{Access: httpx.AccessConfig{Level: "loud", Sample: 2}}).Validate() == nil {
+		t.Error("accepted")
 	}
 }

@@ -3,7 +3,6 @@ package httpx
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -21,14 +20,6 @@ import (
 // HeaderRequestID names the request in every answer and log line.
 const HeaderRequestID = "X-Request-Id"
 
-type requestIDKey struct{}
-
-// RequestID is the request's id, empty outside a request.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
-
 // observe gives the request its id, its span, its metrics and its log line.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -37,7 +28,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		id := requestID(r)
 		r.Header.Set(HeaderRequestID, id)
 		c.Response().Header().Set(HeaderRequestID, id)
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx := context.WithValue(r.Context(), tripKey{}, &Trip{id: id, BytesIn: r.ContentLength})
 		ctx, span := s.startSpan(ctx, r)
 		defer span.End()
 		c.SetRequest(r.WithContext(ctx))
@@ -105,19 +96,6 @@ func methodLabel(method string) string {
 		return method
 	}
 	return "other"
-}
-
-func (s *Server) accessLog(c echo.Context, route string, took time.Duration) {
-	r := c.Request()
-	level := slog.LevelDebug
-	if c.Response().Status >= http.StatusInternalServerError {
-		level = slog.LevelWarn
-	}
-	if !s.deps.Log.Enabled(r.Context(), level) {
-		return
-	}
-	s.deps.Log.Log(r.Context(), level, "request", "request_id", RequestID(r.Context()), "method", r.Method, "path", r.URL.Path,
-		"route", route, "status", c.Response().Status, "bytes", c.Response().Size, "took", took)
 }
 
 // recoverPanics makes a panic an internal error. http.ErrAbortHandler stays one:

@@ -3,6 +3,7 @@
 package httpx
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -24,14 +25,17 @@ type Config struct {
 	IdleTimeout       time.Duration `env:"MADBASE_IDLE_TIMEOUT" default:"120s" doc:"How long a kept-alive connection may be silent." group:"optional"`
 
 	InternalProxies []string `env:"MADBASE_INTERNAL_PROXIES" default:"private_ranges" doc:"Addresses and networks of madbase's own proxies, comma separated; workers and the control plane take the client's address from their X-Forwarded-* headers." group:"optional"`
+
+	Access AccessConfig
 }
 
 // Validate names every fault of the settings.
 func (c Config) Validate() error {
-	if _, err := ParseProxies(c.InternalProxies); err != nil {
-		return fmt.Errorf("MADBASE_INTERNAL_PROXIES: %w", err)
+	err := c.Access.Validate()
+	if _, fault := ParseProxies(c.InternalProxies); fault != nil {
+		return errors.Join(err, fmt.Errorf("MADBASE_INTERNAL_PROXIES: %w", fault))
 	}
-	return nil
+	return err
 }
 
 // Deps are what a server reports to.
@@ -41,6 +45,8 @@ type Deps struct {
 	Tracer  trace.Tracer
 	// Role is the process's role, for metrics and logs.
 	Role string
+	// Access says which requests are logged; the zero value logs answers of 5xx alone.
+	Access AccessConfig
 }
 
 // Server is an Echo server with madbase's common middleware.

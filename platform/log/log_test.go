@@ -91,7 +91,7 @@ func (l *lines) has(text string) bool {
 func serverAt(role, level string) (http.Handler, *lines) {
 	out := &lines{}
 	l := log.New(log.Config{Level: level, Format: "json"}, log.Deps{Out: out, Role: role, RequestID: httpx.RequestID})
-	s := httpx.New(httpx.Deps{Log: l, Metrics: metrics.NewSet(), Role: role})
+	s := httpx.New(httpx.Deps{Log: l, Metrics: metrics.NewSet(), Role: role, Access: httpx.AccessConfig{Level: "debug", Sample: 1}})
 	s.Echo().GET("/thing", func(c echo.Context) error {
 		l.DebugContext(c.Request().Context(), "detail")
 		return c.NoContent(http.StatusNoContent)
