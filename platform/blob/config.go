@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/madbase/madbase/platform/secret"
 )
@@ -19,7 +20,9 @@ type Config struct {
 	Region       string        `env:"S3_REGION" default:"us-east-1" doc:"Region that S3 requests are signed for." group:"storage"`
 	PathStyle    bool          `env:"S3_FORCE_PATH_STYLE" default:"true" doc:"Put the bucket into the path of S3 URLs rather than into the host name." group:"storage"`
 	CreateBucket bool          `env:"S3_CREATE_BUCKET" default:"false" doc:"Create the S3 bucket at start when it does not exist." group:"storage"`
-	UploadMemory int64         `env:"S3_UPLOAD_MEMORY" default:"536870912" doc:"Bytes that all uploads on their way to S3 may hold in memory, at least 33554432; further ones wait. 0 for no limit." group:"storage"`
+	// ResponseTimeout of 0 is the default.
+	ResponseTimeout time.Duration `env:"S3_RESPONSE_TIMEOUT" default:"30s" doc:"How long S3 may move no byte of a request or its answer; four times that where it joins or copies objects." group:"storage"`
+	UploadMemory    int64         `env:"S3_UPLOAD_MEMORY" default:"536870912" doc:"Bytes that all uploads on their way to S3 may hold in memory, at least 33554432; further ones wait. 0 for no limit." group:"storage"`
 }
 
 // minUploadMemory is what two long uploads hold.
@@ -53,6 +56,9 @@ func (c Config) Validate() error {
 	}
 	if c.UploadMemory != 0 && c.UploadMemory < minUploadMemory {
 		faults = append(faults, fmt.Errorf("S3_UPLOAD_MEMORY: must be 0 or at least %d", minUploadMemory))
+	}
+	if c.ResponseTimeout < 0 {
+		faults = append(faults, errors.New("S3_RESPONSE_TIMEOUT: must not be negative"))
 	}
 	if c.Endpoint != "" {
 		u, err := url.Parse(c.Endpoint)

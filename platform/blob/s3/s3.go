@@ -8,13 +8,13 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,7 +41,7 @@ const (
 // Store is a blob.Store and blob.Multipart in one bucket.
 type Store struct {
 	client    *s3.Client
-	transport *http.Transport
+	transport *transport
 	bucket    *string
 	buffers   sync.Pool // *[]byte of partSize
 	memory    memory
@@ -54,17 +54,7 @@ type Store struct {
 // answer, or keeps the answer to itself, is only a warning, because it may be
 // there when the first object is asked for.
 func Open(ctx context.Context, cfg blob.Config, log *slog.Logger) (*Store, error) {
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 2 * time.Minute, // joining or copying a large object takes that long
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   256,
-		ForceAttemptHTTP2:     true,
-	}
+	transport := newTransport(cmp.Or(cfg.ResponseTimeout, responseTimeout))
 	s := &Store{
 		client: s3.New(s3.Options{
 			BaseEndpoint: aws.String(cfg.Endpoint),
@@ -123,7 +113,8 @@ func exists(err error) bool {
 
 // Close drops idle connections.
 func (s *Store) Close() error {
-	s.transport.CloseIdleConnections()
+	s.transport.quick.CloseIdleConnections()
+	s.transport.patient.CloseIdleConnections()
 	return nil
 }
 
