@@ -1,5 +1,6 @@
 -- What madbase sends for it, in one pipeline.
 \startpipeline
 SELECT set_config('role', 'bench_anon', true) IS NULL OR set_config('request.jwt.claims', '{"role":"bench_anon"}', true) IS NULL OR set_config('request.jwt.claim.sub', '', true) IS NULL OR set_config('request.method', 'GET', true) IS NULL OR set_config('request.path', '/items', true) IS NULL OR set_config('request.headers', '{"host":"127.0.0.1:18090","x-request-id":"fbda0188-fded-400b-9fc2-5a3f57604421"}', true) IS NULL OR set_config('request.cookies', '{}', true) IS NULL OR set_config('search_path', '"public"', true) IS NULL OR set_config('transaction_read_only', 'on', true) IS NULL;
-WITH pgrst_source AS (SELECT "public"."items".* FROM "public"."items" ORDER BY "public"."items"."id" DESC LIMIT 100) SELECT NULL::bigint AS total_result_set, pg_catalog.count(*) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL::int AS response_inserted FROM (SELECT * FROM pgrst_source) _postgrest_t;
+SELECT "public"."items".* FROM "public"."items" ORDER BY "public"."items"."id" DESC LIMIT 100;
+SELECT nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '');
 \endpipeline

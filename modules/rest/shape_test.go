@@ -70,8 +70,10 @@ func TestRowsLookLikeJSONAgg(t *testing.T) {
 		if err := c.project.Owner.QueryRow(t.Context(), "SELECT coalesce(json_agg(_rows), '[]') FROM ("+test.sql+") _rows").Scan(&want); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.do(t, "GET "+test.path, ""); got.body != want {
-			t.Errorf("%s:\n got %s\nwant %s", test.path, got.body, want)
+		for range 3 { // the statement is prepared by then
+			if got := c.do(t, "GET "+test.path, ""); got.body != want {
+				t.Errorf("%s:\n got %s\nwant %s", test.path, got.body, want)
+			}
 		}
 		if got := c.do(t, "GET "+test.path, "", asDocument); got.body != want {
 			t.Errorf("%s as a document:\n got %s\nwant %s", test.path, got.body, want)
@@ -126,7 +128,11 @@ func TestRowsThatDoNotDo(t *testing.T) {
 	t.Cleanup(func() { c.project.Exec(t, "ALTER ROLE anon RESET datestyle") })
 	same("/dates")
 	same("/wide")
-	c.project.Exec(t, "ALTER TABLE changing DROP gone, ADD feel mood DEFAULT 'sad', ADD stamps timestamptz[] DEFAULT '{2024-01-01}'")
+	for range 3 {
+		same("/changing")
+		c.do(t, "POST /changing", `{"id":-1}`, "Prefer: return=representation, tx=rollback")
+	}
+	c.project.Exec(t, "DELETE FROM changing WHERE id < 0; ALTER TABLE changing DROP gone, ADD feel mood DEFAULT 'sad', ADD stamps timestamptz[] DEFAULT '{2024-01-01}'")
 	same("/changing")
 	for id, want := range map[string]string{"2": `[{"id":2,"kept":null,"feel":"sad","stamps":["2024-01-01T00:00:00+00:00"]}]`, "3": "*"} {
 		got := c.do(t, "POST /changing", `{"id":`+id+`}`, "Prefer: return=representation")
@@ -152,7 +158,9 @@ func TestRowsWithVariables(t *testing.T) {
 			RETURN CASE WHEN NEW.name IS NULL THEN NULL ELSE NEW END;
 		END $$;
 		CREATE TRIGGER refuses BEFORE INSERT ON picky FOR EACH ROW EXECUTE FUNCTION refuses();
-		GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO anon;`, nil)
+		GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO anon;`,
+		func(cfg *rest.Config) { cfg.TxEnd = "commit-allow-override" })
+	const noColumn = `{"code":"42703","details":null,"hint":null,"message":"column things.qwertyuiop does not exist"}`
 	runAll(t, c, []scenario{
 		{line: "GET /things?select=id,tells&order=id", status: 203, want: []string{"X-Told: 2"}, body: "[{\"id\":1,\"tells\":\"told\"}, \n {\"id\":2,\"tells\":\"told\"}]"},
 		{line: "POST /things?select=tells", headers: []string{"Prefer: return=representation"}, send: `{"id":3}`, status: 203, want: []string{"X-Told: 3"}, body: `[{"tells":"told"}]`},
@@ -160,5 +168,7 @@ func TestRowsWithVariables(t *testing.T) {
 		{line: "POST /picky", headers: []string{"Prefer: return=representation"}, send: `{"id":2,"name":"x"}`, status: 202, body: `[{"id":2,"name":"x"}]`},
 		{line: "POST /things", headers: []string{"Prefer: return=representation"}, send: `{"id":3}`, status: 409, body: "*"},
 		{line: "GET /things?select=nope", status: 400, body: "*"},
+		{line: "POST /things?select=qwertyuiop", headers: []string{"Prefer: return=representation"}, send: `{"id":4}`, status: 400, body: noColumn},
+		{line: "POST /things?select=qwertyuiop", headers: []string{"Prefer: return=representation, tx=rollback"}, send: `{"id":4}`, status: 400, body: noColumn},
 	})
 }

@@ -110,3 +110,23 @@ func TestWithoutATemporaryFolder(t *testing.T) {
 	}
 	f.Close()
 }
+
+// Skip leaves all large values out and keeps none.
+func TestSkip(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("0123456789", 7)
+	came := slices.Concat(row("1", large, "tail", large), row("2", "small"), row(large), message('Z', 'I'))
+	want := slices.Concat(row("1", "", "tail", ""), row("2", "small"), row(""), message('Z', 'I'))
+	r := &Reader{from: iotest.HalfReader(bytes.NewReader(came))}
+	r.Skip(50)
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if !r.Skipped() || r.Disarm() != nil {
+		t.Error("what was left out is not told, or kept")
+	}
+	if r.Skip(50); r.Skipped() {
+		t.Error("what was left out before is told again")
+	}
+}

@@ -49,16 +49,30 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 // runner runs statements and returns the last one's result.
 type runner func(context.Context, ...rls.Statement) (rls.Result, error)
 
-// answer runs p in its shape, or as a document where rows turn out not to do.
+// answer runs p in its shape, or as a document where rows turn out not to do. A
+// statement whose rows have changed since it was prepared can be prepared anew only
+// when nothing was done before it.
 func answer(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
-	if p.Shape == plan.Rows {
-		result, err := list(ctx, run, p, how)
-		if !isUnfit(p, err) {
-			return result, err
-		}
-		document := *p
-		document.Shape = plan.Document
-		p = &document
+	if p.Shape != plan.Rows || how.PreRequest.Name != "" {
+		return document(ctx, run, p, how)
+	}
+	result, err := list(ctx, run, p, how)
+	if !isUnfit(p, err) {
+		return result, err
+	}
+	result, again := document(ctx, run, p, how)
+	if isAborted(again) {
+		return nil, err
+	}
+	return result, again
+}
+
+// document runs p in the shape Document.
+func document(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
+	if p.Shape != plan.Document {
+		other := *p
+		other.Shape = plan.Document
+		p = &other
 	}
 	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
 	if err != nil {

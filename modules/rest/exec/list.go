@@ -37,13 +37,21 @@ func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Res
 	return result, err
 }
 
-// isUnfit reports whether err may be no error in the shape Document: a value is
-// too large or of another form than p could know, or a column to be returned was dropped a moment ago.
-// A write that has met one of the former is done already.
+// isUnfit reports whether err may be none in the shape Document: a value is too
+// large or of another form than p could know, or a column to be returned was
+// dropped a moment ago. A write that met one of the former would be done already.
 func isUnfit(p *plan.Plan, err error) bool {
 	if p.Write == nil {
 		return errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)
 	}
+	return hasCode(err, "42703")
+}
+
+// isAborted reports whether err only says that an earlier statement of the
+// transaction has failed.
+func isAborted(err error) bool { return hasCode(err, "25P02") }
+
+func hasCode(err error, code string) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "42703"
+	return ok && e.Code == code
 }
