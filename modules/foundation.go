@@ -276,9 +276,13 @@ func (f *foundation) parts() []control.Part {
 		parts = append(parts, control.Part{Name: "storage", Check: func(ctx context.Context) error { return blob.Check(ctx, f.blobs) }})
 	}
 	for _, url := range f.cfg.Gateway.Workers {
-		parts = append(parts, control.Part{Name: "worker " + url, Check: func(ctx context.Context) error {
-			return httpx.CheckReady(ctx, f.transport, url)
-		}})
+		parts = append(parts, f.workerPart(url))
 	}
 	return parts
+}
+
+func (f *foundation) workerPart(url string) control.Part {
+	return control.Part{Name: "worker " + url, Check: func(ctx context.Context) error {
+		return httpx.CheckReady(ctx, f.transport, url)
+	}}
 }

@@ -197,8 +197,8 @@ func (f *foundation) control() (module.Module, error) {
 	}
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
-		Proxies: f.proxies, Parts: f.parts(), Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
-		Topology: f.feed, Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
+		Proxies: f.proxies, Parts: f.parts(), Workers: f.workerParts, Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
+		Topology: f.serveTopology(), Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
 		S3Keys: s3Keys{accesskey.New(f.cfg.Storage.S3.Key, f.projects, f.sealer())},
 	})
 }

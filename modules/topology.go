@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/madbase/madbase/config"
+	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/gateway"
 	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/module"
@@ -63,6 +67,34 @@ func (f *foundation) follow(made []module.Module, g *gateway.Module) []module.Mo
 		Control: f.cfg.Gateway.Control, Token: topology.Token(f.cfg.Claims.Secret),
 		Transport: f.transport, Log: f.log, Apply: g.Apply,
 	}))
+}
+
+// workerParts are the registered workers, for the control plane's health. Those
+// that drain are on their way out and no fault. That they are not known is one of
+// the database, which is a part of its own.
+func (f *foundation) workerParts(ctx context.Context) []control.Part {
+	if f.feed == nil {
+		return nil
+	}
+	t, err := f.feed.Look(ctx)
+	if err != nil {
+		return nil
+	}
+	var parts []control.Part
+	for _, w := range t.Workers {
+		if !w.Draining && !slices.Contains(f.cfg.Gateway.Workers, w.URL) {
+			parts = append(parts, f.workerPart(w.URL))
+		}
+	}
+	return parts
+}
+
+// serveTopology is the feed's route; nil where there is none.
+func (f *foundation) serveTopology() echo.HandlerFunc {
+	if f.feed == nil {
+		return nil
+	}
+	return f.feed.Serve
 }
 
 // drain tells the other processes that this one ends.

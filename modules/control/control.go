@@ -41,10 +41,12 @@ type Deps struct {
 	Proxies httpx.Proxies
 	// Parts are what /health checks.
 	Parts []Part
+	// Workers are the parts that come and go; nil where they are not known.
+	Workers func(context.Context) []Part
 	// Inbox has the mails of the embedded default; nil elsewhere.
 	Inbox Inbox
-	// Topology tells proxies of workers; nil where no database knows them.
-	Topology Topology
+	// Topology tells madbase's own proxies of workers; nil where no database knows them.
+	Topology echo.HandlerFunc
 	// Registry has the projects, their settings and keys.
 	Registry *registry.Registry
 	// Settings are those that projects can have.
@@ -58,9 +60,6 @@ type Deps struct {
 	// JWTSecret is what the key of session tokens derives from, with ADMIN_PASSWORD.
 	JWTSecret secret.String
 }
-
-// Topology serves what proxies follow, to those who are madbase's own.
-type Topology interface{ Serve(c echo.Context) error }
 
 // Module is the control plane.
 type Module struct {

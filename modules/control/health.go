@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,9 +75,13 @@ func (m *Module) checkHealth(ctx context.Context) systemHealth {
 	// The outcome is for all who ask, so that one who leaves does not spoil it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), partTimeout)
 	defer cancel()
-	h := systemHealth{Status: well, Parts: make([]partHealth, len(m.deps.Parts))}
+	parts := slices.Clone(m.deps.Parts)
+	if m.deps.Workers != nil {
+		parts = append(parts, m.deps.Workers(ctx)...)
+	}
+	h := systemHealth{Status: well, Parts: make([]partHealth, len(parts))}
 	var wg sync.WaitGroup
-	for i, part := range m.deps.Parts {
+	for i, part := range parts {
 		wg.Go(func() { h.Parts[i] = m.checkPart(ctx, part) })
 	}
 	wg.Wait()

@@ -30,7 +30,7 @@ func (m *Module) Routes(g *echo.Group) {
 	g.DELETE("/projects/:ref/s3/credentials/:id", m.revokeS3Key, noStore, m.guard)
 	g.GET("/logs", m.queryLogs, noStore, m.guard)
 	if m.deps.Topology != nil {
-		g.GET("/internal/topology", m.deps.Topology.Serve, noStore)
+		g.GET("/internal/topology", m.deps.Topology, noStore)
 	}
 	g.GET("/inbox", m.showInbox, noStore, m.guardInbox)
 	g.GET("/inbox.json", m.listInbox, noStore, m.guardInbox)

@@ -25,6 +25,8 @@ const (
 	rollingRounds = 3
 	// rollingClients is how many send requests at once.
 	rollingClients = 8
+
+	adminPassword = "an admin's password"
 )
 
 // fleet is a control plane, workers that register with it and proxies that follow it.
@@ -42,8 +44,8 @@ type fleet struct {
 
 func (f *fleet) start(t *testing.T, role string, more ...string) *testkit.Process {
 	t.Helper()
-	env := append(append([]string{}, f.env...), more...)
-	return testkit.Start(t, binary, env, "serve", "--role", role, "--listen", "127.0.0.1:0", "--data-dir", testkit.DataDir(t))
+	env := append(append([]string{"LISTEN_ADDR=127.0.0.1:0"}, f.env...), more...)
+	return testkit.Start(t, binary, env, "serve", "--role", role, "--data-dir", testkit.DataDir(t))
 }
 
 func (f *fleet) worker(t *testing.T) *testkit.Process {
@@ -61,7 +63,7 @@ func newFleet(t *testing.T, workers, proxies int) *fleet {
 	f := &fleet{database: testdb.Empty(t), key: newKeys(t).Service.Reveal(), ready: map[string]bool{}}
 	f.env = []string{
 		"JWT_SECRET=" + jwtSecret, "DATABASE_URL=" + f.database, "MADBASE_DB_POOL=6", // three workers share a test's server
-		"MADBASE_DRAIN_DELAY=1s", "MADBASE_HEALTH_INTERVAL=200ms", "MADBASE_HEALTH_TIMEOUT=500ms", "MADBASE_SLOW_START=1s",
+		"ADMIN_PASSWORD=" + adminPassword, "MADBASE_DRAIN_DELAY=1s", "MADBASE_HEALTH_INTERVAL=200ms", "MADBASE_HEALTH_TIMEOUT=500ms", "MADBASE_SLOW_START=1s",
 	}
 	f.control = f.start(t, "control")
 	for range workers {
@@ -274,6 +276,8 @@ func TestRollingRestartsDropNothing(t *testing.T) { // not parallel: it takes al
 	}
 	f.restartProxies(t)
 	l.check(t, "a rolling restart of the proxies")
+	f.restartControl(t)
+	l.check(t, "a restart of control")
 	f.await(t, "there were enough requests", func() bool { return l.done.Load()+l.failed.Load() >= rollingRequests })
 	l.end()
 	l.check(t, "rolling restarts")
@@ -303,6 +307,20 @@ func (f *fleet) restartProxies(t *testing.T) {
 		f.proxies[i] = p
 		f.mu.Unlock()
 		f.await(t, "the new proxy is ready", func() bool { return f.readyProxies() == len(f.proxies) })
+	}
+}
+
+// restartControl has the proxies go on without the control plane, and learn of a
+// worker that came meanwhile once it is back.
+func (f *fleet) restartControl(t *testing.T) {
+	t.Helper()
+	f.control.Stop(t)
+	f.workers = append(f.workers, f.worker(t))
+	f.control = f.start(t, "control", "LISTEN_ADDR="+strings.TrimPrefix(f.control.URL, "http://"))
+	f.awaitWorkers(t)
+	admin := []string{"Authorization", "Bearer " + adminPassword}
+	if status, body := testkit.Get(t, f.control.URL+"/platform/v1/health", admin...); status != http.StatusOK || strings.Count(body, "worker http") != len(f.workers) {
+		t.Errorf("control sees %d %s", status, body)
 	}
 }
 

@@ -66,7 +66,7 @@ func (f *Feed) await(ctx context.Context, since string) (Topology, error) {
 	enough := time.NewTimer(MaxWait)
 	defer enough.Stop()
 	for {
-		t, err := f.look(ctx)
+		t, err := f.Look(ctx)
 		if err != nil || t.Version != since {
 			return t, err
 		}
@@ -82,8 +82,8 @@ func (f *Feed) await(ctx context.Context, since string) (Topology, error) {
 	}
 }
 
-// look returns the topology as it was less than an interval ago.
-func (f *Feed) look(ctx context.Context) (Topology, error) {
+// Look returns the topology as it was less than an interval ago.
+func (f *Feed) Look(ctx context.Context) (Topology, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if time.Since(f.at) < lookEvery/2 {
