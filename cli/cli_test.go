@@ -70,6 +70,10 @@ func TestWhatCommandsSend(t *testing.T) {
 		{args: "key update ID/.. --expires never", answer: `{}`, line: "PATCH /platform/v1/projects/default/api-keys/ID%2F..", body: `{"expires_at":null}`},
 		{args: "key revoke anon --yes", answer: `{}`, line: "DELETE /platform/v1/projects/default/api-keys/anon"},
 		{args: "signing-key rotate k", answer: `{}`, line: "POST /platform/v1/projects/default/signing-keys/k/rotate"},
+		{args: "s3-key create backup", answer: `{}`, line: "POST /platform/v1/projects/default/s3/credentials", body: `{"description":"backup"}`},
+		{args: "s3-key create u --role authenticated --sub x", answer: `{}`, line: "POST /platform/v1/projects/default/s3/credentials", body: `{"claims":{"role":"authenticated","sub":"x"},"description":"u"}`},
+		{args: "s3-key revoke k --yes", line: "DELETE /platform/v1/projects/default/s3/credentials/k"},
+		{args: "s3-key list -p blog", answer: `[]`, line: "GET /platform/v1/projects/blog/s3/credentials"},
 		{args: "audit --limit 5 --action settings.", answer: `{}`, line: "GET /platform/v1/audit?action=settings.&limit=5&project="},
 	} {
 		p.answer = test.answer

@@ -20,6 +20,7 @@ import (
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/blob/fs"
 	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/testdb"
 	"github.com/madbase/madbase/platform/testkit"
 )
@@ -63,9 +64,19 @@ func newBenchOn(t testing.TB, store blob.Store, change ...func(*storage.Config))
 	p := testkit.NewProject(t, "storage")
 	b := &bench{t: t, p: p, blobs: store, http: &http.Client{Transport: &http.Transport{}}}
 	t.Cleanup(b.http.CloseIdleConnections)
-	b.url = testkit.Serve(t, p.Project, prefix, storage.New(cfg, storage.Deps{Blobs: store, Log: testkit.Log()})) + prefix
+	b.url = testkit.Serve(t, p.Project, prefix, storage.New(cfg, storage.Deps{Blobs: store, Log: testkit.Log(), Sealer: sealer(t)})) + prefix
 	b.anon, b.service = p.Keys.API().Anon.Reveal(), p.Keys.API().Service.Reveal()
 	return b
+}
+
+// sealer encrypts what a test's database keeps secret.
+func sealer(t testing.TB) *registry.Sealer {
+	t.Helper()
+	s, err := registry.NewSealer(registry.Config{}, testkit.JWTSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // user returns the id and token of a signed-in user.
