@@ -164,7 +164,7 @@ func (f *foundation) openDatabase(ctx context.Context) error {
 	if f.cfg.Server.DropIn {
 		return nil
 	}
-	return project.Prepare(ctx, f.ownerURL, f.cfg.Claims.Secret, f.log, controlLines())
+	return project.Prepare(ctx, f.ownerURL, project.DefaultLogins(f.cfg.Claims.Secret), f.log, controlLines())
 }
 
 func (f *foundation) startCluster(ctx context.Context) error {
@@ -186,7 +186,7 @@ func (f *foundation) openProject(ctx context.Context) (err error) {
 	if f.cfg.Server.DropIn {
 		databases, err = project.OpenForeign(ctx, f.ownerURL, f.cfg.Pools, f.telemetry.SQL())
 	} else {
-		databases, err = project.OpenDatabases(ctx, f.ownerURL, f.cfg.Claims.Secret, f.cfg.Pools, f.telemetry.SQL())
+		databases, err = project.OpenDatabases(ctx, f.ownerURL, project.DefaultLogins(f.cfg.Claims.Secret), f.cfg.Pools, f.telemetry.SQL())
 	}
 	if err != nil {
 		return err

@@ -75,6 +75,21 @@ func Open(ctx context.Context, cfg PoolConfig) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+// WithDatabase returns connection string base with another database.
+func WithDatabase(base, name string) (string, error) {
+	if _, err := pgx.ParseConfig(base); err != nil {
+		return "", fmt.Errorf("db: connection string is malformed")
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme == "" {
+		return fmt.Sprintf("%s dbname=%s", base, name), nil
+	}
+	q := u.Query() // what it says of the database outweighs the path
+	q.Set("dbname", name)
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
 // WithLogin returns connection string base with another role and password.
 // It understands both URLs and keyword=value strings.
 func WithLogin(base, user, password string) (string, error) {

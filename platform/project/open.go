@@ -24,31 +24,70 @@ const (
 	RoleStorage = "supabase_storage_admin"
 )
 
-// password is what madbase derives for a login role: every process that has
-// JWT_SECRET knows it, and it is stored nowhere.
-func password(jwtSecret secret.String, role string) string {
-	return jwtSecret.Derive("database-login/"+role, 24).Reveal()
+// Login is a role of the server with its password.
+type Login struct {
+	Role     string
+	Password secret.String
 }
 
-// Provision gives the login roles their derived passwords, unless they have
-// them. Roles belong to the whole server: two databases of one server need one
-// JWT_SECRET. Run it under the migrations' lock.
-func Provision(ctx context.Context, conn *pgx.Conn, jwtSecret secret.String) error {
-	for _, role := range []string{RoleAPI, RoleAuth, RoleStorage} {
-		if canLogIn(ctx, conn, role, password(jwtSecret, role)) {
+// Logins are what the pools of one project log in as.
+type Logins struct {
+	API, Auth, Storage Login
+	// ref tells the roles of a project beside the default one apart.
+	ref string
+}
+
+// DefaultLogins are those of the default project. Their passwords derive from
+// JWT_SECRET: every process knows them, and they are stored nowhere. Roles belong to
+// the whole server: two madbases on one server need one JWT_SECRET.
+func DefaultLogins(jwtSecret secret.String) Logins {
+	login := func(role string) Login { return Login{role, jwtSecret.Derive("database-login/"+role, 24)} }
+	return Logins{API: login(RoleAPI), Auth: login(RoleAuth), Storage: login(RoleStorage)}
+}
+
+// LoginsOf are those of the project ref, whose passwords derive from a secret that
+// is used for nothing else. They may do in their own database what the default
+// project's may in its, and connect to no other.
+func LoginsOf(ref string, loginSecret secret.String) Logins {
+	login := func(role string) Login {
+		return Login{role + "_" + ref, loginSecret.Derive("database-login/"+role, 24)}
+	}
+	return Logins{API: login(RoleAPI), Auth: login(RoleAuth), Storage: login(RoleStorage), ref: ref}
+}
+
+// all are the logins with the standing roles that they are as good as.
+func (l Logins) all() []struct {
+	Login
+	as string
+} {
+	return []struct {
+		Login
+		as string
+	}{{l.API, RoleAPI}, {l.Auth, RoleAuth}, {l.Storage, RoleStorage}}
+}
+
+// Provision makes the login roles of a project, where they are missing, and gives
+// them their passwords, unless they have them. Run it under the migrations' lock.
+func Provision(ctx context.Context, conn *pgx.Conn, logins Logins) error {
+	for _, login := range logins.all() {
+		if canLogIn(ctx, conn, login.Login) {
 			continue
 		}
-		err := db.Retry(ctx, func() error { return setPassword(ctx, conn, role, password(jwtSecret, role)) })
-		if err != nil {
-			return fmt.Errorf("project: password of %s: %w", role, err)
+		if logins.ref != "" {
+			if err := db.Retry(ctx, func() error { return admit(ctx, conn, login.Role, login.as) }); err != nil {
+				return fmt.Errorf("project: role %s: %w", login.Role, err)
+			}
+		}
+		if err := db.Retry(ctx, func() error { return setPassword(ctx, conn, login.Login) }); err != nil {
+			return fmt.Errorf("project: password of %s: %w", login.Role, err)
 		}
 	}
 	return nil
 }
 
-func canLogIn(ctx context.Context, owner *pgx.Conn, role, password string) bool {
+func canLogIn(ctx context.Context, owner *pgx.Conn, login Login) bool {
 	cfg := owner.Config()
-	cfg.User, cfg.Password = role, password
+	cfg.User, cfg.Password = login.Role, login.Password.Reveal()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return false
@@ -58,13 +97,13 @@ func canLogIn(ctx context.Context, owner *pgx.Conn, role, password string) bool 
 }
 
 // setPassword sends a SCRAM verifier, so that no password reaches the server's log.
-func setPassword(ctx context.Context, conn *pgx.Conn, role, password string) error {
-	verifier, err := scramVerifier(password)
+func setPassword(ctx context.Context, conn *pgx.Conn, login Login) error {
+	verifier, err := scramVerifier(login.Password.Reveal())
 	if err != nil {
 		return err
 	}
 	// ALTER ROLE takes no parameters; a verifier holds base64, '$' and ':' only.
-	_, err = conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{role}.Sanitize()+" PASSWORD '"+verifier+"'")
+	_, err = conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{login.Role}.Sanitize()+" PASSWORD '"+verifier+"'")
 	return err
 }
 
@@ -105,18 +144,19 @@ func (s PoolSizes) config(name, url string, size int, tracer pgx.QueryTracer) db
 
 // OpenDatabases opens the pools of a provisioned database, each under its own
 // login role. ownerURL says where the database is; its role and password are not used.
-func OpenDatabases(ctx context.Context, ownerURL string, jwtSecret secret.String, sizes PoolSizes, tracer pgx.QueryTracer) (Databases, error) {
+func OpenDatabases(ctx context.Context, ownerURL string, logins Logins, sizes PoolSizes, tracer pgx.QueryTracer) (Databases, error) {
 	var d Databases
 	for _, pool := range []struct {
-		role, name string
-		size       int
-		into       **pgxpool.Pool
+		login Login
+		name  string
+		size  int
+		into  **pgxpool.Pool
 	}{
-		{RoleAPI, "api", sizes.API, &d.API},
-		{RoleAuth, "auth", sizes.Auth, &d.Auth},
-		{RoleStorage, "storage", sizes.Storage, &d.Storage},
+		{logins.API, "api", sizes.API, &d.API},
+		{logins.Auth, "auth", sizes.Auth, &d.Auth},
+		{logins.Storage, "storage", sizes.Storage, &d.Storage},
 	} {
-		url, err := db.WithLogin(ownerURL, pool.role, password(jwtSecret, pool.role))
+		url, err := db.WithLogin(ownerURL, pool.login.Role, pool.login.Password.Reveal())
 		if err == nil {
 			*pool.into, err = db.Open(ctx, sizes.config(pool.name, url, pool.size, tracer))
 		}

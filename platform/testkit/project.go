@@ -47,14 +47,14 @@ func NewProject(t testing.TB, lines ...string) *Project {
 		t.Fatal(err)
 	}
 	owner := testdb.New(t, testdb.Template{Name: name, Build: func(ctx context.Context, ownerURL string) error {
-		return project.Prepare(ctx, ownerURL, JWTSecret, Log(), all)
+		return project.Prepare(ctx, ownerURL, project.DefaultLogins(JWTSecret), Log(), all)
 	}})
 	keys, err := claims.NewKeys(claims.Config{Secret: JWTSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sizes := project.PoolSizes{API: 6, Auth: 4, Storage: 4}
-	databases, err := project.OpenDatabases(ctx, owner, JWTSecret, sizes, nil)
+	databases, err := project.OpenDatabases(ctx, owner, project.DefaultLogins(JWTSecret), sizes, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
