@@ -183,10 +183,11 @@ func (f *foundation) openProject(ctx context.Context) (err error) {
 		return nil
 	}
 	var databases project.Databases
+	pools := project.PoolOptions{Sizes: f.cfg.Pools, Tracer: f.telemetry.SQL()}
 	if f.cfg.Server.DropIn {
-		databases, err = project.OpenForeign(ctx, f.ownerURL, f.cfg.Pools, f.telemetry.SQL())
+		databases, err = project.OpenForeign(ctx, f.ownerURL, pools)
 	} else {
-		databases, err = project.OpenDatabases(ctx, f.ownerURL, project.DefaultLogins(f.cfg.Claims.Secret), f.cfg.Pools, f.telemetry.SQL())
+		databases, err = project.OpenDatabases(ctx, f.ownerURL, project.DefaultLogins(f.cfg.Claims.Secret), pools)
 	}
 	if err != nil {
 		return err

@@ -267,3 +267,12 @@ func (q *tableQueue) Done(ctx context.Context, id string) error {
 func (q *tableQueue) Again(ctx context.Context, id string, after time.Duration) error {
 	return store.PostponeOutgoing(ctx, q.project.DB.Auth, id, after)
 }
+
+// Waiting reports whether mails of the project p wait to leave. Who stops the module
+// then leaves them to whoever starts it next.
+func (m *Module) Waiting(ctx context.Context, p *project.Project) (bool, error) {
+	if m.mailer.dropIn || !m.mailer.delivers() {
+		return false, nil
+	}
+	return store.OutgoingWaits(ctx, p.DB.Auth)
+}

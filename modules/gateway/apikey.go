@@ -16,6 +16,9 @@ func noAPIKey() error {
 		WithHint("No `apikey` request header or url param was found.")
 }
 
+// UnknownKey is the refusal of a key that no project has.
+func UnknownKey() error { return badAPIKey(claims.ErrUnknownKey) }
+
 func badAPIKey(cause error) error {
 	return apierr.New(http.StatusUnauthorized, codeAPIKey, "Invalid API key").
 		WithHint("Double check your Supabase `anon` or `service_role` API key.").Because(cause)
@@ -36,11 +39,21 @@ func describesAPI(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Trim(r.URL.Path, "/") == "rest/v1"
 }
 
-// authorize checks r's API key and leaves on r the Authorization header that the
-// worker is to judge: the caller's own, or else the key's token. It returns the
-// key, empty where an open route goes without or with an unknown one.
+// authorize checks r's API key. That of a project whose keys are not known here is
+// for its worker to check.
 func (m *Module) authorize(r *http.Request) (string, error) {
 	keys := m.deps.Keys(r)
+	if keys == nil {
+		return claims.APIKey(r), nil
+	}
+	return Authorize(r, keys, m.cfg.RequireAPIKey)
+}
+
+// Authorize checks r's API key and leaves on r the Authorization header that the
+// worker is to judge: the caller's own, or else the key's token. It returns the
+// key, empty where an open route goes without or with an unknown one; required
+// says that the others may not.
+func Authorize(r *http.Request, keys *claims.Keys, required bool) (string, error) {
 	authorization := r.Header.Get("Authorization")
 	bearer, isBearer := cutBearer(authorization)
 	key := claims.APIKey(r)
@@ -49,7 +62,7 @@ func (m *Module) authorize(r *http.Request) (string, error) {
 		key = bearer // a bearer that is itself an API key needs no second one
 	}
 	if key == "" {
-		if m.cfg.RequireAPIKey && needsKey(r) {
+		if required && needsKey(r) {
 			return "", noAPIKey()
 		}
 		if describesAPI(r) {

@@ -27,10 +27,12 @@ import (
 type Deps struct {
 	Log     *slog.Logger
 	Metrics *metrics.Set
-	// Keys finds the keys of a request's project.
+	// Keys finds the keys of a request's project; nil where the worker knows them.
 	Keys func(*http.Request) *claims.Keys
-	// Project names a request's project, for limits and logs. Nil: there is one.
-	Project func(*http.Request) string
+	// Project names a request's project, for limits, logs and the worker, which is
+	// told by the header ProjectHeader. Nil: there is one.
+	Project       func(*http.Request) string
+	ProjectHeader string
 	// Limiter counts requests by client and key. Nil: in this process, for itself.
 	Limiter ratelimit.Limiter
 	// Receipts remember requests with an Idempotency-Key. Nil: in this process, for itself.
@@ -111,7 +113,10 @@ func (m *Module) Name() string { return "gateway" }
 
 // ErrorShape is the platform's dialect, but for refused API keys: those answers
 // have the members message and hint, as hosted Supabase's gateway writes them.
-func (m *Module) ErrorShape() apierr.Shape {
+func (m *Module) ErrorShape() apierr.Shape { return Shape() }
+
+// Shape is ErrorShape's, for whoever checks keys in the gateway's place.
+func Shape() apierr.Shape {
 	return func(r *http.Request, e *apierr.Error, h http.Header) (int, any) {
 		if e.Code != codeAPIKey {
 			return apierr.Platform(r, e, h)

@@ -62,6 +62,9 @@ func (m *Module) setForwarded(r *http.Request) {
 		}
 	}
 	delete(h, "Forwarded") // the X- headers say the same
+	if m.deps.ProjectHeader != "" {
+		h.Set(m.deps.ProjectHeader, m.project(r))
+	}
 	client := m.proxies.ClientIP(r)
 	setUnlessEmpty(h, "X-Real-Ip", client)
 	if hops := h["X-Forwarded-For"]; len(hops) == 0 && client != "" {

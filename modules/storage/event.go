@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/httpx"
+	"github.com/madbase/madbase/platform/project"
 )
 
 // event is the payload of an object's event, by supabase/storage's names.
@@ -83,4 +85,9 @@ func (m *Module) moved(rq *call, from store.Object, to store.NewObject) []store.
 	came.UploadType = rq.via
 	came.FormerObject = &formerObject{from.Name, from.BucketID, gone.RequestID, from.Version}
 	return []store.News{gone.news(store.RemovedMove), came.news(store.CreatedMove)}
+}
+
+// Waiting reports whether news of the project p are still to be brought to others.
+func (m *Module) Waiting(ctx context.Context, p *project.Project) (bool, error) {
+	return store.NewsWait(ctx, p.DB.Storage)
 }

@@ -37,6 +37,8 @@ type PoolConfig struct {
 	MaxLifetime, MaxIdle time.Duration
 	// Tracer sees every statement when set.
 	Tracer pgx.QueryTracer
+	// Budget bounds this pool and others together when set.
+	Budget *Budget
 }
 
 // Open returns a pool that connects on first use, so that it can be had while
@@ -60,6 +62,9 @@ func Open(ctx context.Context, cfg PoolConfig) (*pgxpool.Pool, error) {
 	}
 	if cc.RuntimeParams["application_name"] == "" {
 		cc.RuntimeParams["application_name"] = "madbase " + cfg.Name
+	}
+	if cfg.Budget != nil {
+		cc.DialFunc = cfg.Budget.limit(cc.DialFunc)
 	}
 	cc.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 2 * time.Second}

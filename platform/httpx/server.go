@@ -54,6 +54,7 @@ type Server struct {
 	echo     *echo.Echo
 	deps     Deps
 	shapes   []mountedShape
+	outer    http.Handler // nil, or what Wrap put before the routes
 	inFlight *metrics.Gauge
 }
 
@@ -119,14 +120,23 @@ func under(prefix string, mw []echo.MiddlewareFunc) echo.MiddlewareFunc {
 	}
 }
 
+// Wrap puts what around makes of the routes in their place, before all that the
+// server does with a request by itself.
+func (s *Server) Wrap(around func(http.Handler) http.Handler) { s.outer = around(s.Handler()) }
+
 // Handler serves the routes without a socket.
-func (s *Server) Handler() http.Handler { return s.echo }
+func (s *Server) Handler() http.Handler {
+	if s.outer != nil {
+		return s.outer
+	}
+	return s.echo
+}
 
 // HTTP returns an http.Server for the routes with cfg's limits. Bodies have no
 // time limit: a slow upload or download that moves is not an error.
 func (s *Server) HTTP(cfg Config) *http.Server {
 	return &http.Server{
-		Handler:           s.echo,
+		Handler:           s.Handler(),
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,

@@ -137,14 +137,23 @@ type PoolSizes struct {
 	Idle     time.Duration `env:"MADBASE_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_MAX_IDLETIME,PGRST_DB_POOL_TIMEOUT,GOTRUE_DB_CONN_MAX_IDLE_TIME" default:"5m" doc:"How long a pool keeps a connection that nobody uses." group:"optional"`
 }
 
-// config is the pool of one name and size with the bounds that hold for all.
-func (s PoolSizes) config(name, url string, size int, tracer pgx.QueryTracer) db.PoolConfig {
-	return db.PoolConfig{URL: url, Name: name, MaxConns: size, MaxLifetime: s.Lifetime, MaxIdle: s.Idle, Tracer: tracer}
+// PoolOptions are what a project's pools have in common.
+type PoolOptions struct {
+	Sizes PoolSizes
+	// Tracer sees every statement when set.
+	Tracer pgx.QueryTracer
+	// Budget bounds the pools of several projects together when set.
+	Budget *db.Budget
+}
+
+// config is the pool of one name and size.
+func (o PoolOptions) config(name, url string, size int) db.PoolConfig {
+	return db.PoolConfig{URL: url, Name: name, MaxConns: size, MaxLifetime: o.Sizes.Lifetime, MaxIdle: o.Sizes.Idle, Tracer: o.Tracer, Budget: o.Budget}
 }
 
 // OpenDatabases opens the pools of a provisioned database, each under its own
 // login role. ownerURL says where the database is; its role and password are not used.
-func OpenDatabases(ctx context.Context, ownerURL string, logins Logins, sizes PoolSizes, tracer pgx.QueryTracer) (Databases, error) {
+func OpenDatabases(ctx context.Context, ownerURL string, logins Logins, options PoolOptions) (Databases, error) {
 	var d Databases
 	for _, pool := range []struct {
 		login Login
@@ -152,13 +161,13 @@ func OpenDatabases(ctx context.Context, ownerURL string, logins Logins, sizes Po
 		size  int
 		into  **pgxpool.Pool
 	}{
-		{logins.API, "api", sizes.API, &d.API},
-		{logins.Auth, "auth", sizes.Auth, &d.Auth},
-		{logins.Storage, "storage", sizes.Storage, &d.Storage},
+		{logins.API, "api", options.Sizes.API, &d.API},
+		{logins.Auth, "auth", options.Sizes.Auth, &d.Auth},
+		{logins.Storage, "storage", options.Sizes.Storage, &d.Storage},
 	} {
 		url, err := db.WithLogin(ownerURL, pool.login.Role, pool.login.Password.Reveal())
 		if err == nil {
-			*pool.into, err = db.Open(ctx, sizes.config(pool.name, url, pool.size, tracer))
+			*pool.into, err = db.Open(ctx, options.config(pool.name, url, pool.size))
 		}
 		if err != nil {
 			d.Close()
@@ -170,8 +179,8 @@ func OpenDatabases(ctx context.Context, ownerURL string, logins Logins, sizes Po
 
 // OpenForeign opens one pool, of the API's size, with url's own login for all uses: a database that
 // madbase does not manage, as for a drop-in PostgREST or GoTrue.
-func OpenForeign(ctx context.Context, url string, sizes PoolSizes, tracer pgx.QueryTracer) (Databases, error) {
-	pool, err := db.Open(ctx, sizes.config("api", url, sizes.API, tracer))
+func OpenForeign(ctx context.Context, url string, options PoolOptions) (Databases, error) {
+	pool, err := db.Open(ctx, options.config("api", url, options.Sizes.API))
 	if err != nil {
 		return Databases{}, fmt.Errorf("project: %w", err)
 	}

@@ -54,7 +54,7 @@ func NewProject(t testing.TB, lines ...string) *Project {
 		t.Fatal(err)
 	}
 	sizes := project.PoolSizes{API: 6, Auth: 4, Storage: 4}
-	databases, err := project.OpenDatabases(ctx, owner, project.DefaultLogins(JWTSecret), sizes, nil)
+	databases, err := project.OpenDatabases(ctx, owner, project.DefaultLogins(JWTSecret), project.PoolOptions{Sizes: sizes})
 	if err != nil {
 		t.Fatal(err)
 	}

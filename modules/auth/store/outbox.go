@@ -101,3 +101,12 @@ func Committed(ctx context.Context, q db.Queryer, id string) (yes bool, err erro
 	}
 	return yes, nil
 }
+
+// OutgoingWaits reports whether mails wait to leave.
+func OutgoingWaits(ctx context.Context, q db.Queryer) (waits bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM madbase.auth_outbox WHERE due_at IS NOT NULL)`).Scan(&waits)
+	if err != nil {
+		return false, fmt.Errorf("store: look for mails: %w", err)
+	}
+	return waits, nil
+}

@@ -100,3 +100,12 @@ func PostponeNews(ctx context.Context, q db.Queryer, id int64, after time.Durati
 	}
 	return nil
 }
+
+// NewsWait reports whether news are still to be brought.
+func NewsWait(ctx context.Context, q db.Queryer) (wait bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM madbase.storage_outbox)`).Scan(&wait)
+	if err != nil {
+		return false, fmt.Errorf("store: look for news: %w", err)
+	}
+	return wait, nil
+}

@@ -1,0 +1,156 @@
+package tenant
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/registry"
+)
+
+// Header names a request's project between gateway and worker. Whoever sends it to
+// a worker gains nothing: each project checks keys and tokens by itself.
+const Header = "X-Madbase-Project"
+
+// ByKey in place of a project's ref says that the request's key names the project,
+// and that it is none of the default project's.
+const ByKey = "*"
+
+// pathPrefix comes before the ref in addresses without a domain of their own.
+const pathPrefix = "/project/"
+
+// Resolver finds the project that a request is for: by the path, by the host's
+// name, or else by the key. What it finds decides only who is to judge the request.
+type Resolver struct {
+	Config Config
+	// Registry knows the projects; nil in a proxy, which leaves to the workers what
+	// it cannot tell.
+	Registry *registry.Registry
+	// Keys are the default project's, and Host the name that its public URL has:
+	// no project's, also where it is below their domain.
+	Keys *claims.Keys
+	Host string
+}
+
+type contextKey struct{}
+
+// Ref is the project that Front found for r: the default one where it has not seen r.
+func Ref(r *http.Request) string {
+	if ref, ok := r.Context().Value(contextKey{}).(string); ok {
+		return ref
+	}
+	return registry.DefaultRef
+}
+
+// Front is the gateway's side: it notes each request's project for Ref and takes
+// the project's prefix off the path.
+func (v Resolver) Front(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, v.resolve(r))
+	})
+}
+
+// resolve returns r without the prefix of its project, which Ref tells.
+func (v Resolver) resolve(r *http.Request) *http.Request {
+	ref, path, inPath := byPath(r.URL.Path)
+	found := inPath
+	if !found {
+		ref, found = v.byHost(r.Host)
+	}
+	if !found {
+		ref, found = v.byKey(r)
+	}
+	if !found || ref == registry.DefaultRef && !inPath {
+		return r
+	}
+	out := r.WithContext(context.WithValue(r.Context(), contextKey{}, ref))
+	if inPath {
+		target := *r.URL
+		target.Path = path
+		if target.RawPath != "" { // the prefix has no letter that is ever escaped
+			_, target.RawPath, _ = byPath(target.RawPath)
+		}
+		out.URL = &target
+		out.RequestURI = target.RequestURI()
+	}
+	return out
+}
+
+// byPath splits /project/<ref>/rest/v1/... into the ref and the path after it.
+func byPath(path string) (ref, rest string, found bool) {
+	after, found := strings.CutPrefix(path, pathPrefix)
+	if !found {
+		return "", path, false
+	}
+	ref, rest, _ = strings.Cut(after, "/")
+	if !registry.ValidRef(ref) {
+		return "", path, false
+	}
+	return ref, "/" + rest, true
+}
+
+// byHost takes the one label before the domain for a ref. One that can be none is
+// still a project's, which there is not.
+func (v Resolver) byHost(host string) (string, bool) {
+	domain := v.Config.host()
+	if domain == "" {
+		return "", false
+	}
+	name := withoutPort(host)
+	ref, found := strings.CutSuffix(name, "."+domain)
+	return ref, found && ref != "" && name != v.Host
+}
+
+// byKey finds the project of an sb_ key and of a token with the claim ref.
+func (v Resolver) byKey(r *http.Request) (string, bool) {
+	if v.Registry != nil && len(v.Registry.Snapshot().Projects()) < 2 {
+		return "", false
+	}
+	key := claims.APIKey(r)
+	if key == "" {
+		if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+			key = strings.TrimSpace(token)
+		}
+	}
+	switch {
+	case key == "":
+		return "", false
+	case !strings.HasPrefix(key, "sb_"):
+		ref := refClaim(key)
+		return ref, ref != ""
+	case v.Registry == nil:
+		_, err := v.Keys.Exchange(key)
+		return ByKey, err != nil
+	}
+	k, found := v.Registry.Snapshot().Key(key)
+	return k.Project, found
+}
+
+// maxPayload bounds how much of a token is looked at, in bytes of base64. Tokens
+// with the claim are API keys, which are short.
+const maxPayload = 1024
+
+// refClaim is the claim ref of a token that nobody has verified yet; empty without one.
+func refClaim(token string) string {
+	_, payload, _ := strings.Cut(token, ".")
+	payload, _, found := strings.Cut(payload, ".")
+	if !found || len(payload) > maxPayload {
+		return ""
+	}
+	var buffer [maxPayload]byte
+	n, err := base64.RawURLEncoding.Decode(buffer[:], []byte(payload))
+	if err != nil || !bytes.Contains(buffer[:n], []byte(`"ref"`)) {
+		return ""
+	}
+	var c struct {
+		Ref string `json:"ref"`
+	}
+	if json.Unmarshal(buffer[:n], &c) != nil || !registry.ValidRef(c.Ref) {
+		return ""
+	}
+	return c.Ref
+}
