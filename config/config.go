@@ -36,6 +36,7 @@ import (
 	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/secret"
 	"github.com/madbase/madbase/platform/telemetry"
+	"github.com/madbase/madbase/platform/tenant"
 )
 
 // Config is everything that can be set, by the package that it belongs to.
@@ -48,6 +49,7 @@ type Config struct {
 	Transport httpx.TransportConfig
 	Pools     project.PoolSizes
 	Registry  registry.Config
+	Projects  tenant.Config
 	Postgres  embeddedpg.Config
 	Redis     redisx.Config
 	Blob      blob.Config

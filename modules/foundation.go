@@ -24,10 +24,12 @@ import (
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/log"
 	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/provision"
 	"github.com/madbase/madbase/platform/ratelimit"
 	"github.com/madbase/madbase/platform/redisx"
 	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/telemetry"
+	"github.com/madbase/madbase/platform/tenant"
 	"github.com/madbase/madbase/platform/topology"
 )
 
@@ -47,12 +49,16 @@ type foundation struct {
 	projects *project.Directory // nil in a role without a database
 	registry *registry.Registry // of the other projects; nil in a role without a database and in a drop-in
 	live     *liveKeys          // nil like registry
-	redis    *redisx.Client     // nil without REDIS_URL
-	limiter  ratelimit.Limiter
-	proxies  httpx.Proxies // madbase's own, before this process
-	blobs    blob.Store    // nil in a role that stores no objects
-	inbox    control.Inbox // nil where mails leave
-	closers  []io.Closer
+	// provisioner makes and removes projects; nil like registry.
+	provisioner *provision.Provisioner
+	tenants     *tenant.Directory // of the other projects; nil where none are served
+	tenant      *project.Project  // nil but in the foundation that one of them stands on
+	redis       *redisx.Client    // nil without REDIS_URL
+	limiter     ratelimit.Limiter
+	proxies     httpx.Proxies // madbase's own, before this process
+	blobs       blob.Store    // nil in a role that stores no objects
+	inbox       control.Inbox // nil where mails leave
+	closers     []io.Closer
 
 	address      net.Addr               // where the process listens
 	owner        *pgxpool.Pool          // the owner's, for topology alone; nil in a role without a database

@@ -20,11 +20,11 @@ import (
 	"github.com/madbase/madbase/modules/rest"
 	"github.com/madbase/madbase/modules/storage"
 	"github.com/madbase/madbase/modules/storage/accesskey"
-	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/migrate"
 	"github.com/madbase/madbase/platform/module"
 	"github.com/madbase/madbase/platform/receipt"
+	"github.com/madbase/madbase/platform/tenant"
 	"github.com/madbase/madbase/sql"
 )
 
@@ -72,7 +72,6 @@ func lines() []migrate.Line {
 		{Name: "bootstrap", Files: sql.Line("bootstrap")},
 		{Name: "auth", Files: sql.Line("auth")},
 		{Name: "storage", Files: sql.Line("storage")},
-		{Name: "platform", Files: sql.Line("platform")},
 	}
 }
 
@@ -106,18 +105,14 @@ func assemble(f *foundation, names []string) (program, error) {
 		}
 		return inner[role]
 	}
-	var made []module.Module
+	made := f.serveProjects(names, front, behind)
 	for _, name := range names {
 		var m module.Module
 		var err error
 		server, role := front, config.RoleWorker
 		switch name {
-		case "auth":
-			m, err = f.auth()
-		case "rest":
-			m, err = f.rest()
-		case "storage":
-			m, err = f.storage()
+		case "auth", "rest", "storage":
+			m, err = f.workerModule(name)
 		case "control":
 			role = config.RoleControl
 			m, err = f.control()
@@ -169,9 +164,22 @@ func handler(s *httpx.Server) http.Handler {
 	return s.Handler()
 }
 
+// workerModule makes one of the modules that serve a project.
+func (f *foundation) workerModule(name string) (module.Module, error) {
+	switch name {
+	case "auth":
+		return f.auth()
+	case "rest":
+		return f.rest()
+	}
+	return f.storage()
+}
+
 func (f *foundation) auth() (module.Module, error) {
 	inboxURL := f.inboxURL()
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
+	if f.tenant == nil { // once for all
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
+	}
 	m, err := auth.New(f.cfg.Auth, auth.Deps{
 		Log: f.log, Metrics: f.metrics, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
 		MailSecret: f.cfg.Claims.Secret, InboxURL: inboxURL, DropIn: f.cfg.Server.DropIn,
@@ -205,7 +213,7 @@ func (f *foundation) control() (module.Module, error) {
 
 func (f *foundation) gateway(worker, control http.Handler) (module.Module, error) {
 	return gateway.New(f.cfg.Gateway, gateway.Deps{
-		Log: f.log, Metrics: f.metrics, Keys: func(*http.Request) *claims.Keys { return f.keys },
+		Log: f.log, Metrics: f.metrics, Keys: f.keysOf, Project: tenant.Ref, Tell: tenant.Tell,
 		Transport: f.transport, Worker: worker, Control: control, Version: f.opt.Version,
 		Limiter: f.newLimiter(), PublicURL: publicURL(f.cfg), Receipts: f.receipts(),
 	})

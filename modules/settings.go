@@ -54,9 +54,5 @@ func (f *foundation) firstKeys(ref string) (*claims.Keys, error) {
 	if !found {
 		return nil, registry.ErrNotFound
 	}
-	secrets, err := f.registry.Secrets(p)
-	if err != nil {
-		return nil, err
-	}
-	return claims.NewKeys(claims.Config{Secret: secrets.JWTSecret})
+	return f.registry.Keys(p)
 }

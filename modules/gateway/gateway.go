@@ -29,10 +29,11 @@ type Deps struct {
 	Metrics *metrics.Set
 	// Keys finds the keys of a request's project; nil where the worker knows them.
 	Keys func(*http.Request) *claims.Keys
-	// Project names a request's project, for limits, logs and the worker, which is
-	// told by the header ProjectHeader. Nil: there is one.
-	Project       func(*http.Request) string
-	ProjectHeader string
+	// Project names a request's project, for limits and logs. Nil: there is one.
+	Project func(*http.Request) string
+	// Tell writes into the header of a request that is passed on whose project it is
+	// for; may be nil.
+	Tell func(*http.Request)
 	// Limiter counts requests by client and key. Nil: in this process, for itself.
 	Limiter ratelimit.Limiter
 	// Receipts remember requests with an Idempotency-Key. Nil: in this process, for itself.

@@ -62,8 +62,8 @@ func (m *Module) setForwarded(r *http.Request) {
 		}
 	}
 	delete(h, "Forwarded") // the X- headers say the same
-	if m.deps.ProjectHeader != "" {
-		h.Set(m.deps.ProjectHeader, m.project(r))
+	if m.deps.Tell != nil {
+		m.deps.Tell(r)
 	}
 	client := m.proxies.ClientIP(r)
 	setUnlessEmpty(h, "X-Real-Ip", client)

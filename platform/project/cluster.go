@@ -145,3 +145,28 @@ func dropLogin(ctx context.Context, owner *pgx.Conn, role string) error {
 	_, err = owner.Exec(ctx, "DROP ROLE "+name)
 	return err
 }
+
+// ErrNotOwner means that a login cannot prepare a database for madbase.
+var ErrNotOwner = errors.New("project: the login may not create roles and schemas")
+
+// MayOwn returns ErrNotOwner unless owner may make what madbase needs in its database.
+func MayOwn(ctx context.Context, owner *pgx.Conn) error {
+	var may bool
+	err := owner.QueryRow(ctx, `SELECT (rolsuper OR rolcreaterole) AND has_database_privilege(current_database(), 'CREATE')
+		FROM pg_roles WHERE rolname = current_user`).Scan(&may)
+	if err != nil {
+		return fmt.Errorf("project: look at the owner's rights: %w", err)
+	}
+	if !may {
+		return ErrNotOwner
+	}
+	return nil
+}
+
+// TryLock takes the advisory lock key for as long as conn is open, unless somebody has it.
+func TryLock(ctx context.Context, conn *pgx.Conn, key int64) (mine bool, err error) {
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&mine); err != nil {
+		return false, fmt.Errorf("project: lock: %w", err)
+	}
+	return mine, nil
+}

@@ -13,7 +13,7 @@ import (
 
 // load reads all of the registry. q must see one moment.
 func load(ctx context.Context, q db.Queryer) (*Snapshot, error) {
-	s := &Snapshot{loaded: true, byRef: map[string]int{}, byHash: map[[sha256.Size]byte]int{}}
+	s := &Snapshot{loaded: true, byRef: map[string]int{}, byHash: map[[sha256.Size]byte]int{}, derived: map[[sha256.Size]byte]string{}}
 	for _, part := range []struct {
 		name string
 		read func(context.Context, db.Queryer) error
@@ -34,17 +34,23 @@ func (s *Snapshot) loadVersion(ctx context.Context, q db.Queryer) error {
 func (s *Snapshot) loadProjects(ctx context.Context, q db.Queryer) error {
 	rows, err := q.Query(ctx, `
 		SELECT ref, name, status, coalesce(database, ''), storage_prefix, created_at, updated_at, version,
-			database_url_sealed, jwt_secret_sealed, login_secret_sealed
+			database_url_sealed, jwt_secret_sealed, login_secret_sealed, key_hashes
 		FROM madbase.projects ORDER BY ref`)
 	if err != nil {
 		return err
 	}
 	var p Project
+	var hashes [][]byte
 	_, err = pgx.ForEachRow(rows, []any{
 		&p.Ref, &p.Name, &p.Status, &p.Database, &p.StoragePrefix, &p.CreatedAt, &p.UpdatedAt, &p.Version,
-		&p.databaseURL, &p.jwtSecret, &p.loginSecret,
+		&p.databaseURL, &p.jwtSecret, &p.loginSecret, &hashes,
 	}, func() error {
 		p.Settings = map[string]Setting{}
+		for _, hash := range hashes {
+			if len(hash) == sha256.Size {
+				s.derived[[sha256.Size]byte(hash)] = p.Ref
+			}
+		}
 		s.byRef[p.Ref] = len(s.projects)
 		s.projects = append(s.projects, p)
 		return nil

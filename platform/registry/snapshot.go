@@ -91,6 +91,8 @@ type Snapshot struct {
 	keys     []APIKey
 	signing  []SigningKey
 	byHash   map[[sha256.Size]byte]int
+	// derived are the projects of the keys that derive from their secrets.
+	derived map[[sha256.Size]byte]string
 }
 
 // Projects returns all projects, ordered by ref, the default one among them.
@@ -124,6 +126,17 @@ func (s *Snapshot) Key(text string) (APIKey, bool) {
 		return APIKey{}, false
 	}
 	return s.keys[i], true
+}
+
+// ProjectOfKey returns the ref of the project that an opaque API key belongs to, or
+// belonged to until it was revoked. The default project's derived keys are not known here.
+func (s *Snapshot) ProjectOfKey(text string) (ref string, found bool) {
+	hash := sha256.Sum256([]byte(text))
+	if i, ok := s.byHash[hash]; ok {
+		return s.keys[i].Project, true
+	}
+	ref, found = s.derived[hash]
+	return ref, found
 }
 
 // Secrets opens the secrets of p. The default project has none here.

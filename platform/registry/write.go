@@ -47,15 +47,20 @@ func (r *Registry) Create(ctx context.Context, by Entry, name string, databaseUR
 	if databaseURL != "" {
 		database, sealedURL = "", r.options.Sealer.Seal(projectPlace(ref, "database_url"), databaseURL)
 	}
+	jwtSecret := secret.Random()
+	keyHashes, err := hashes(jwtSecret)
+	if err != nil {
+		return Project{}, err
+	}
 	by.Action = "project.create"
-	err := r.Change(ctx, by, func(ctx context.Context, tx pgx.Tx) error {
+	err = r.Change(ctx, by, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO madbase.projects (ref, name, database, database_url_sealed, jwt_secret_sealed, login_secret_sealed, storage_prefix)
-			VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7)`,
+			INSERT INTO madbase.projects (ref, name, database, database_url_sealed, jwt_secret_sealed, login_secret_sealed, storage_prefix, key_hashes)
+			VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7, $8)`,
 			ref, name, database, sealedURL,
-			r.options.Sealer.Seal(projectPlace(ref, "jwt_secret"), secret.Random()),
+			r.options.Sealer.Seal(projectPlace(ref, "jwt_secret"), jwtSecret),
 			r.options.Sealer.Seal(projectPlace(ref, "login_secret"), secret.Random()),
-			ref+"."+strings.ToLower(rand.Text()[:8]))
+			ref+"."+strings.ToLower(rand.Text()[:8]), keyHashes)
 		var fault *pgconn.PgError
 		if errors.As(err, &fault) && fault.Code == "23505" {
 			return ErrTaken

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/module"
 	"github.com/madbase/madbase/platform/registry"
 )
 
@@ -48,6 +50,7 @@ const (
 
 // Directory holds the open tenants of a process by ref.
 type Directory struct {
+	module.Base
 	cfg  Config
 	deps Deps
 
@@ -91,6 +94,12 @@ func NewDirectory(cfg Config, deps Deps) *Directory {
 	})
 	return d
 }
+
+// Name is "projects".
+func (d *Directory) Name() string { return "projects" }
+
+// Routes has none: each tenant has its own.
+func (d *Directory) Routes(*echo.Group) {}
 
 // find is the active project ref.
 func (d *Directory) find(ref string) (registry.Project, error) {

@@ -38,13 +38,32 @@ type Resolver struct {
 
 type contextKey struct{}
 
+// found is what Front found out of a request.
+type found struct {
+	ref string
+	// prefix is what it took off the path.
+	prefix string
+}
+
 // Ref is the project that Front found for r: the default one where it has not seen r.
 func Ref(r *http.Request) string {
-	if ref, ok := r.Context().Value(contextKey{}).(string); ok {
-		return ref
+	if f, ok := r.Context().Value(contextKey{}).(found); ok {
+		return f.ref
 	}
 	return registry.DefaultRef
 }
+
+// Tell has r's header tell the worker what Front found, whatever the client said of it.
+func Tell(r *http.Request) {
+	r.Header.Set(Header, Ref(r))
+	if f, ok := r.Context().Value(contextKey{}).(found); ok && f.prefix != "" {
+		r.Header.Set(prefixHeader, strings.TrimSuffix(r.Header.Get(prefixHeader), "/")+f.prefix)
+	}
+}
+
+// prefixHeader tells of the path that clients know and the worker does not, as
+// signatures of the S3 protocol need.
+const prefixHeader = "X-Forwarded-Prefix"
 
 // Front is the gateway's side: it notes each request's project for Ref and takes
 // the project's prefix off the path.
@@ -57,17 +76,21 @@ func (v Resolver) Front(next http.Handler) http.Handler {
 // resolve returns r without the prefix of its project, which Ref tells.
 func (v Resolver) resolve(r *http.Request) *http.Request {
 	ref, path, inPath := byPath(r.URL.Path)
-	found := inPath
-	if !found {
-		ref, found = v.byHost(r.Host)
+	known := inPath
+	if !known {
+		ref, known = v.byHost(r.Host)
 	}
-	if !found {
-		ref, found = v.byKey(r)
+	if !known {
+		ref, known = v.byKey(r)
 	}
-	if !found || ref == registry.DefaultRef && !inPath {
+	if !known || ref == registry.DefaultRef && !inPath {
 		return r
 	}
-	out := r.WithContext(context.WithValue(r.Context(), contextKey{}, ref))
+	f := found{ref: ref}
+	if inPath {
+		f.prefix = pathPrefix + ref
+	}
+	out := r.WithContext(context.WithValue(r.Context(), contextKey{}, f))
 	if inPath {
 		target := *r.URL
 		target.Path = path
@@ -126,8 +149,7 @@ func (v Resolver) byKey(r *http.Request) (string, bool) {
 		_, err := v.Keys.Exchange(key)
 		return ByKey, err != nil
 	}
-	k, found := v.Registry.Snapshot().Key(key)
-	return k.Project, found
+	return v.Registry.Snapshot().ProjectOfKey(key)
 }
 
 // maxPayload bounds how much of a token is looked at, in bytes of base64. Tokens
