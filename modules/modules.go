@@ -207,6 +207,7 @@ func (f *foundation) control() (module.Module, error) {
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
 		Proxies: f.proxies, Parts: f.parts(), Workers: f.workerParts, Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
 		Topology: f.serveTopology(), Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
+		Provisioner: f.provisioner, PublicURL: f.projectURL,
 		S3Keys: s3Keys{accesskey.New(f.cfg.Storage.S3.Key, f.projects, f.sealer())},
 	})
 }

@@ -169,7 +169,7 @@ func (f *foundation) child(p registry.Project) (*foundation, error) {
 	child.limiter = ratelimit.Scoped(f.limiter, "project/"+p.Ref)
 	child.registry, child.tenants = nil, nil
 	child.tenant = &project.Project{
-		Ref: p.Ref, Keys: child.keys, StoragePrefix: p.StoragePrefix, PublicURL: f.cfg.Projects.PublicURL(publicURL(f.cfg), p.Ref),
+		Ref: p.Ref, Keys: child.keys, StoragePrefix: p.StoragePrefix, PublicURL: f.projectURL(p.Ref),
 	}
 	child.projects = project.NewDirectory(child.tenant)
 	return &child, nil
@@ -210,4 +210,12 @@ func (f *foundation) waiting(made []module.Module) func(context.Context) bool {
 		}
 		return false
 	}
+}
+
+// projectURL is the address of a project for its clients.
+func (f *foundation) projectURL(ref string) string {
+	if ref == registry.DefaultRef {
+		return publicURL(f.cfg)
+	}
+	return f.cfg.Projects.PublicURL(publicURL(f.cfg), ref)
 }

@@ -49,6 +49,9 @@ type Deps struct {
 	Topology echo.HandlerFunc
 	// Registry has the projects, their settings and keys.
 	Registry *registry.Registry
+	// Provisioner makes projects, and PublicURL is where their clients find them.
+	Provisioner Provisioner
+	PublicURL   func(ref string) string
 	// Settings are those that projects can have.
 	Settings Settings
 	// Keys has the keys that a project begins with, whether it is served or not.

@@ -11,16 +11,19 @@ import (
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/registry"
 )
 
 // projectInfo has the names that Supabase's management API uses.
 type projectInfo struct {
-	ID       string       `json:"id"`
-	Ref      string       `json:"ref"`
-	Name     string       `json:"name"`
-	APIURL   string       `json:"api_url"`
-	Status   string       `json:"status"`
-	Database databaseInfo `json:"database"`
+	ID     string `json:"id"`
+	Ref    string `json:"ref"`
+	Name   string `json:"name"`
+	APIURL string `json:"api_url"`
+	Status string `json:"status"`
+	// CreatedAt is empty for the default project.
+	CreatedAt string       `json:"created_at,omitempty"`
+	Database  databaseInfo `json:"database"`
 }
 
 type databaseInfo struct {
@@ -34,10 +37,24 @@ func (m *Module) listProjects(c echo.Context) error {
 	for _, p := range m.deps.Projects.All() {
 		list = append(list, describe(c.Request().Context(), p))
 	}
+	if m.deps.Registry != nil {
+		for _, p := range m.deps.Registry.Snapshot().Projects() {
+			if p.Ref != registry.DefaultRef {
+				list = append(list, m.describeRegistered(p))
+			}
+		}
+	}
 	return httpx.JSON(c, http.StatusOK, list)
 }
 
 func (m *Module) showProject(c echo.Context) error {
+	if m.deps.Registry != nil && c.Param("ref") != registry.DefaultRef {
+		_, p, err := m.registered(c)
+		if err != nil {
+			return err
+		}
+		return httpx.JSON(c, http.StatusOK, m.describeRegistered(p))
+	}
 	p, err := m.project(c)
 	if err != nil {
 		return err
@@ -59,11 +76,7 @@ func describe(ctx context.Context, p *project.Project) projectInfo {
 	if p.DB.API == nil {
 		return info
 	}
-	conn := p.DB.API.Config().ConnConfig
-	info.Database = databaseInfo{Host: conn.Host, Port: conn.Port, Name: conn.Database}
-	if strings.HasPrefix(conn.Host, "/") { // a socket's folder is nobody's business
-		info.Database.Host = "localhost"
-	}
+	info.Database = location(p)
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	info.Status = "ACTIVE_HEALTHY"
@@ -71,4 +84,17 @@ func describe(ctx context.Context, p *project.Project) projectInfo {
 		info.Status = "ACTIVE_UNHEALTHY"
 	}
 	return info
+}
+
+// location is where p's database is.
+func location(p *project.Project) databaseInfo {
+	if p.DB.API == nil {
+		return databaseInfo{}
+	}
+	conn := p.DB.API.Config().ConnConfig
+	where := databaseInfo{Host: conn.Host, Port: conn.Port, Name: conn.Database}
+	if strings.HasPrefix(conn.Host, "/") { // a socket's folder is nobody's business
+		where.Host = "localhost"
+	}
+	return where
 }

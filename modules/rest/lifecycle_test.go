@@ -15,7 +15,7 @@ import (
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewProject(t)
-	away, err := project.OpenForeign(t.Context(), "postgres://nobody@127.0.0.1:1/none", project.PoolSizes{API: 2}, nil)
+	away, err := project.OpenForeign(t.Context(), "postgres://nobody@127.0.0.1:1/none", project.PoolOptions{Sizes: project.PoolSizes{API: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
