@@ -167,7 +167,7 @@ func (f *foundation) child(p registry.Project) (*foundation, error) {
 	}
 	child.log = f.log.With("project", p.Ref)
 	child.limiter = ratelimit.Scoped(f.limiter, "project/"+p.Ref)
-	child.registry, child.tenants = nil, nil
+	child.tenants, child.provisioner = nil, nil
 	child.tenant = &project.Project{
 		Ref: p.Ref, Keys: child.keys, StoragePrefix: p.StoragePrefix, PublicURL: f.projectURL(p.Ref),
 	}
