@@ -90,11 +90,7 @@ type program struct {
 // assemble makes the modules of names on the foundation f. With the gateway among
 // them, the others stand behind it as handlers, without a socket between.
 func assemble(f *foundation, names []string) (program, error) {
-	access := f.cfg.HTTP.Access
-	front := f.server(f.cfg.Server.Role, access)
-	if access.Level == "info" {
-		access.Level = "debug" // the front door's line is enough
-	}
+	front, access := f.server(f.cfg.Server.Role, f.cfg.HTTP.Access), f.innerAccess(names)
 	inner := map[string]*httpx.Server{}
 	behind := func(role string) *httpx.Server {
 		if !slices.Contains(names, "gateway") {
@@ -136,6 +132,16 @@ func assemble(f *foundation, names []string) (program, error) {
 		return program{}, err
 	}
 	return program{server: front, set: module.NewSet(made...)}, nil
+}
+
+// innerAccess is what servers log that may stand behind a gateway in this process:
+// the front door's line is enough.
+func (f *foundation) innerAccess(names []string) httpx.AccessConfig {
+	access := f.cfg.HTTP.Access
+	if access.Level == "info" && slices.Contains(names, "gateway") {
+		access.Level = "debug"
+	}
+	return access
 }
 
 // mount registers m where the gateway expects it; a drop-in for PostgREST, GoTrue

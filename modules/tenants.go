@@ -46,12 +46,12 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 		f.tenants = tenant.NewDirectory(f.cfg.Projects, tenant.Deps{
 			Registry: f.registry, Log: f.log, Metrics: f.metrics,
 			Open: func(ctx context.Context, p registry.Project) (*tenant.Tenant, error) {
-				return f.openTenant(ctx, p, served, budget)
+				return f.openTenant(ctx, p, tenancy{served, f.innerAccess(names), budget})
 			},
 		})
 		budget = db.NewBudget(f.cfg.Projects.Connections, f.tenants.Evict)
 		f.metrics.GetOrCreateGauge("madbase_projects_db_connections", func() float64 { return float64(budget.Used()) })
-		refuse := f.refusals()
+		refuse := f.refusals(f.innerAccess(names))
 		behind(config.RoleWorker).Wrap(func(standard http.Handler) http.Handler {
 			return tenant.Worker{
 				Resolver: resolver, Directory: f.tenants, Standard: standard, Refuse: refuse, UnknownKey: gateway.UnknownKey(),
@@ -78,8 +78,8 @@ func (f *foundation) keysOf(r *http.Request) *claims.Keys {
 }
 
 // refusals answers requests that no tenant takes, in the gateway's dialect.
-func (f *foundation) refusals() func(http.ResponseWriter, *http.Request, error) {
-	s := f.server(config.RoleWorker)
+func (f *foundation) refusals(access httpx.AccessConfig) func(http.ResponseWriter, *http.Request, error) {
+	s := f.server(config.RoleWorker, access)
 	s.Mount("", refusals{})
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		s.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusals{}, err)))
@@ -103,8 +103,15 @@ func (refusals) Routes(g *echo.Group) {
 // ErrorShape is the gateway's.
 func (refusals) ErrorShape() apierr.Shape { return gateway.Shape() }
 
+// tenancy is what the tenants of a process have in common.
+type tenancy struct {
+	names  []string
+	access httpx.AccessConfig
+	budget *db.Budget
+}
+
 // openTenant brings the database of p up to date and starts the modules names for it.
-func (f *foundation) openTenant(ctx context.Context, p registry.Project, names []string, budget *db.Budget) (_ *tenant.Tenant, err error) {
+func (f *foundation) openTenant(ctx context.Context, p registry.Project, t tenancy) (_ *tenant.Tenant, err error) {
 	child, err := f.child(p)
 	if err != nil {
 		return nil, err
@@ -117,12 +124,12 @@ func (f *foundation) openTenant(ctx context.Context, p registry.Project, names [
 		return nil, err
 	}
 	child.tenant.DB, err = project.OpenDatabases(ctx, ownerURL, logins, project.PoolOptions{
-		Sizes: f.cfg.Projects.Pools(f.cfg.Pools), Tracer: f.telemetry.SQL(), Budget: budget,
+		Sizes: f.cfg.Projects.Pools(f.cfg.Pools), Tracer: f.telemetry.SQL(), Budget: t.budget,
 	})
 	if err != nil {
 		return nil, err
 	}
-	served, err := assembleTenant(child, names)
+	served, err := assembleTenant(child, t.names, t.access)
 	if err == nil {
 		err = served.set.Start(ctx)
 	}
@@ -176,8 +183,8 @@ func (f *foundation) child(p registry.Project) (*foundation, error) {
 }
 
 // assembleTenant makes the modules of names on the foundation of one project.
-func assembleTenant(f *foundation, names []string) (program, error) {
-	p := program{server: f.server(config.RoleWorker)}
+func assembleTenant(f *foundation, names []string, access httpx.AccessConfig) (program, error) {
+	p := program{server: f.server(config.RoleWorker, access)}
 	var made []module.Module
 	for _, name := range names {
 		m, err := f.workerModule(name)
