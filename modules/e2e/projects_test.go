@@ -19,8 +19,6 @@ import (
 	"github.com/madbase/madbase/platform/testkit"
 )
 
-const adminPassword = "an admin's password"
-
 // call sends a request with headers as name and value in turn.
 func call(t *testing.T, method, url, body string, headers ...string) (int, string) {
 	t.Helper()
