@@ -91,6 +91,14 @@ func (g *group) stream(w *echo.Response, r *http.Request) error {
 		return g.publicError(r.Context(), errors.New("gateway: upstream switches protocols unasked"))
 	}
 	trip.Upstream = res.Request.URL.Host
+	if out.Body != nil && res.StatusCode >= http.StatusBadRequest { // perhaps before all of the body
+		return httpx.Refuse(w, r, func() error { return g.answer(w, res) })
+	}
+	return g.answer(w, res)
+}
+
+// answer sends an upstream's answer on.
+func (g *group) answer(w *echo.Response, res *http.Response) error {
 	header := w.Header()
 	dropHopHeaders(res.Header)
 	delete(res.Header, httpx.HeaderRequestID) // it is the one that the answer has already

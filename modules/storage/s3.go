@@ -107,7 +107,7 @@ func (m *Module) s3(c echo.Context) error {
 	r := c.Request()
 	e := s3Error(r, err)
 	resource := strings.TrimPrefix(r.URL.Path, m.prefix+s3Path)
-	writing := httpx.Refuse(c, func() error {
+	writing := httpx.Refuse(c.Response(), r, func() error {
 		return s3api.WriteError(c.Response(), r, e, resource, httpx.RequestID(r.Context()))
 	})
 	if writing != nil {

@@ -4,8 +4,6 @@ import (
 	"io"
 	"net/http"
 	"time"
-
-	"github.com/labstack/echo/v4"
 )
 
 const (
@@ -20,8 +18,7 @@ const (
 // to its end. The connection is closed after it; but a client that still sends would
 // meet a reset, often before it reads the answer, and would send it all again. So
 // what it sends until it has read the answer is taken, for a while.
-func Refuse(c echo.Context, answer func() error) error {
-	r, w := c.Request(), c.Response()
+func Refuse(w http.ResponseWriter, r *http.Request, answer func() error) error {
 	small := r.ContentLength >= 0 && r.ContentLength <= unreadBody
 	control := http.NewResponseController(w)
 	if small || control.EnableFullDuplex() != nil {
