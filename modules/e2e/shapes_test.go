@@ -68,6 +68,7 @@ type shape struct {
 	proxy       *testkit.Process
 	workers     []*testkit.Process
 	control     *testkit.Process
+	proxyEnv    []string // that of a further proxy
 }
 
 func newKeys(t *testing.T) claims.APIKeys {
@@ -96,8 +97,8 @@ func cluster(t *testing.T, env ...string) *shape {
 		"JWT_SECRET="+jwtSecret, "DATABASE_URL="+database, "REDIS_URL="+testkit.Redis(t), "ADMIN_PASSWORD=an admin's password",
 	)
 	s := &shape{databaseURL: database, keys: newKeys(t), workers: make([]*testkit.Process, 2)}
-	start := func(role string, more ...string) *testkit.Process {
-		return testkit.Start(t, binary, append(env, more...), "serve", "--role", role, "--listen", "127.0.0.1:0")
+	start := func(role string) *testkit.Process {
+		return testkit.Start(t, binary, env, "serve", "--role", role, "--listen", "127.0.0.1:0")
 	}
 	var wait sync.WaitGroup // all at once: migrations must stand it
 	for i := range s.workers {
@@ -108,8 +109,8 @@ func cluster(t *testing.T, env ...string) *shape {
 	if t.Failed() {
 		t.FailNow()
 	}
-	s.proxy = start("proxy",
-		"WORKER_UPSTREAM_URLS="+s.workers[0].URL+","+s.workers[1].URL, "CONTROL_UPSTREAM_URL="+s.control.URL)
+	s.proxyEnv = append(env, "WORKER_UPSTREAM_URLS="+s.workers[0].URL+","+s.workers[1].URL, "CONTROL_UPSTREAM_URL="+s.control.URL)
+	s.proxy = testkit.Start(t, binary, s.proxyEnv, "serve", "--role", "proxy", "--listen", "127.0.0.1:0")
 	s.url = s.proxy.URL
 	return s
 }
