@@ -54,7 +54,7 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 		refuse := f.refusals(f.innerAccess(names))
 		behind(config.RoleWorker).Wrap(func(standard http.Handler) http.Handler {
 			return tenant.Worker{
-				Resolver: resolver, Directory: f.tenants, Standard: standard, Refuse: refuse, UnknownKey: gateway.UnknownKey(),
+				Resolver: resolver, Directory: f.tenants, Standard: standard, Refuse: refuse,
 				Authorize: func(r *http.Request, keys *claims.Keys) error {
 					_, err := gateway.Authorize(r, keys, f.cfg.Gateway.RequireAPIKey)
 					return err

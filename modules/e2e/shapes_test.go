@@ -157,3 +157,16 @@ func (s *shape) exec(t *testing.T, sql string, args ...any) {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
+
+// query scans the one value of sql.
+func (s *shape) query(t *testing.T, into any, sql string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), sql, args...).Scan(into); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}

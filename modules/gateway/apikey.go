@@ -16,9 +16,6 @@ func noAPIKey() error {
 		WithHint("No `apikey` request header or url param was found.")
 }
 
-// UnknownKey is the refusal of a key that no project has.
-func UnknownKey() error { return badAPIKey(claims.ErrUnknownKey) }
-
 func badAPIKey(cause error) error {
 	return apierr.New(http.StatusUnauthorized, codeAPIKey, "Invalid API key").
 		WithHint("Double check your Supabase `anon` or `service_role` API key.").Because(cause)

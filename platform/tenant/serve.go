@@ -19,8 +19,6 @@ type Worker struct {
 	Authorize func(*http.Request, *claims.Keys) error
 	// Refuse answers with an error.
 	Refuse func(http.ResponseWriter, *http.Request, error)
-	// UnknownKey is the error for a key that is no project's.
-	UnknownKey error
 }
 
 // ServeHTTP implements http.Handler. The gateway has said which project it is, or
@@ -33,10 +31,13 @@ func (s Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = s.Resolver.resolve(r)
 		ref = Ref(r)
 	case ByKey:
-		var found bool
-		if ref, found = s.Resolver.byKey(r); !found {
-			s.Refuse(w, r, s.UnknownKey)
-			return
+		var known bool
+		if ref, known = s.Resolver.byKey(r); !known || ref == registry.DefaultRef {
+			ref = registry.DefaultRef
+			if err := s.Authorize(r, s.Resolver.Keys); err != nil { // the gateway has not
+				s.Refuse(w, r, err)
+				return
+			}
 		}
 	}
 	if ref == registry.DefaultRef {
