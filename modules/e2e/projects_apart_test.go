@@ -118,23 +118,23 @@ func TestProjectsAreApart(t *testing.T) {
 		if status, body := call(t, http.MethodGet, s.url+"/auth/v1/user", "", "apikey", s.keys.Anon.Reveal(), "Authorization", "Bearer "+token); status != want {
 			t.Errorf("a user of the first at %s: %d %s", a.ref[s], status, body)
 		}
-		if status, _ := call(t, http.MethodPost, s.url+"/auth/v1/token?grant_type=password", credentials, "apikey", s.keys.Anon.Reveal()); (status == 200) != (want == 200) {
+		if status, _ := call(t, http.MethodPost, s.url+"/auth/v1/token?grant_type=password", signInBody, "apikey", s.keys.Anon.Reveal()); (status == 200) != (want == 200) {
 			t.Errorf("a sign-in of the first's user at %s: %d", a.ref[s], status)
 		}
 	}
 	a.objects(t)
 }
 
-const credentials = `{"email":"a@example.com","password":"a long password"}`
+const signInBody = `{"email":"a@example.com","password":"a long password"}`
 
 // signUp returns the access token of a new user.
 func signUp(t *testing.T, s *shape) string {
 	t.Helper()
-	body := strings.Replace(credentials, "{", `{"email_confirm":true,`, 1)
+	body := strings.Replace(signInBody, "{", `{"email_confirm":true,`, 1)
 	if status, text := call(t, http.MethodPost, s.url+"/auth/v1/admin/users", body, "apikey", s.keys.Service.Reveal(), "Authorization", "Bearer "+s.keys.Service.Reveal()); status != 200 {
 		t.Fatalf("make a user: %d %s", status, text)
 	}
-	status, text := call(t, http.MethodPost, s.url+"/auth/v1/token?grant_type=password", credentials, "apikey", s.keys.Anon.Reveal())
+	status, text := call(t, http.MethodPost, s.url+"/auth/v1/token?grant_type=password", signInBody, "apikey", s.keys.Anon.Reveal())
 	var session struct {
 		AccessToken string `json:"access_token"`
 	}
