@@ -34,6 +34,9 @@ func errUnsignedHeader(name string) *apierr.Error {
 }
 
 func errMismatch(s *Signature) *apierr.Error {
+	if s.unhashed {
+		return errRequest("Missing required header for this request: x-amz-content-sha256")
+	}
 	if s.SessionToken != "" {
 		return fail(http.StatusForbidden, "SignatureDoesNotMatch",
 			"The request signature we calculated does not match the signature you provided, Check your credentials. The session token should be a valid JWT token")

@@ -33,6 +33,8 @@ type Signature struct {
 	// payload is the last line of the canonical request: the body's SHA-256 in hex,
 	// or one of the words for bodies that are signed otherwise.
 	payload string
+	// unhashed is set where the header should say which and does not.
+	unhashed bool
 
 	presigned bool
 	expires   time.Duration // of a presigned URL, after at
@@ -81,10 +83,10 @@ func parseHeader(r *http.Request, authorization string) (*Signature, error) {
 	if s.payload, ok = single(r, "X-Amz-Content-Sha256"); !ok {
 		return nil, errForm("Invalid signature format")
 	}
-	if s.payload == "" { // S3 asks for it; who leaves it out has signed one of these
-		s.payload = unsignedPayload
+	if s.payload == "" { // S3 asks for it; who leaves it out may have signed one of these
+		s.payload, s.unhashed = unsignedPayload, true
 		if r.ContentLength == 0 {
-			s.payload = emptySHA256
+			s.payload, s.unhashed = emptySHA256, false
 		}
 	}
 	return s, nil

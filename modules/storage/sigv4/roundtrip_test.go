@@ -205,6 +205,7 @@ func TestBodies(t *testing.T) {
 		"kind of checksum":     {sum, body, []string{"x-amz-checksum-type: FULL_OBJECT", "x-amz-sdk-checksum-algorithm: CRC32"}, ""},
 		"empty":                {emptyHash, "", nil, ""},
 		"empty, signed other":  {sum, "", nil, "XAmzContentSHA256Mismatch"},
+		"no hash of a body":    {"", body, nil, "InvalidRequest"},
 		"two hashes are given": {sum, body, []string{"X-Amz-Content-Sha256: " + emptyHash}, "InvalidSignature"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,6 +214,9 @@ func TestBodies(t *testing.T) {
 			extra := r.Header.Values("X-Amz-Content-Sha256")
 			signed(t, r, test.payload, time.Now())
 			r.Header["X-Amz-Content-Sha256"] = append([]string{test.payload}, extra...)
+			if test.payload == "" {
+				delete(r.Header, "X-Amz-Content-Sha256")
+			}
 			got, err := verify(&sigv4.Verifier{}, r)
 			if code(t, err) != test.want {
 				t.Fatalf("got %v, want %q", err, test.want)
