@@ -100,6 +100,7 @@ func findS3(r *http.Request, level s3api.Level, query url.Values) (s3Route, erro
 
 // s3 answers all requests of the protocol.
 func (m *Module) s3(c echo.Context) error {
+	c.Response().Header().Set("X-Amz-Request-Id", httpx.RequestID(c.Request().Context()))
 	err := translate(m.serveS3(c))
 	if err == nil || c.Response().Committed {
 		return err
@@ -177,10 +178,13 @@ func (m *Module) asCaller(c echo.Context, caller *claims.Caller, operation strin
 }
 
 // refuseHeaders refuses what would otherwise be done by half: an object that was to
-// be encrypted with the client's key would be stored in the clear, and one that was to grow overwritten.
+// be encrypted with the client's key would be stored in the clear, one that was to
+// grow overwritten, and one that was to stay could be deleted.
 func refuseHeaders(h http.Header) error {
-	for _, name := range [...]string{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "X-Amz-Write-Offset-Bytes"} {
-		if h.Get(name) != "" {
+	for _, name := range [...]string{
+		"X-Amz-Server-Side-Encryption-Customer-Algorithm", "X-Amz-Write-Offset-Bytes", "X-Amz-Object-Lock-Mode", "X-Amz-Bucket-Object-Lock-Enabled",
+	} {
+		if value := h.Get(name); value != "" && !strings.EqualFold(value, "false") {
 			return s3api.ErrNotImplemented()
 		}
 	}

@@ -18,9 +18,9 @@ func (m *Module) s3ListBuckets(rq *s3Call) error {
 	if err != nil {
 		return err
 	}
-	list := s3api.BucketList{Buckets: make([]s3api.BucketEntry, len(buckets))}
-	for i, b := range buckets {
-		list.Buckets[i] = s3api.BucketEntry{Name: b.Name, CreationDate: s3Time(b.CreatedAt)}
+	var list s3api.BucketList
+	for _, b := range buckets {
+		list.Buckets.Bucket = append(list.Buckets.Bucket, s3api.BucketEntry{Name: b.Name, CreationDate: s3Time(b.CreatedAt)})
 	}
 	return rq.answer(list)
 }

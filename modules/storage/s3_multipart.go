@@ -168,19 +168,28 @@ func (m *Module) takePart(rq *s3Call, number int, body io.Reader, size int64) (s
 	if err := rq.mayContinue(rq.overwriting(), saidBefore(up)); err != nil {
 		return part, err
 	}
-	err = store.ReservePart(rq.ctx(), rq.project.DB.Storage, up, part, m.sizeLimitOf(bucket))
-	if errors.Is(err, store.ErrOverLimit) || size > sigv4.MaxPayload {
-		return part, errTooLarge("object").Because(err)
-	}
-	if err != nil {
+	if err := m.reserve(rq, up, part, m.sizeLimitOf(bucket)); err != nil {
 		return part, err
 	}
 	if err := m.storePart(rq, up, &part, body); err != nil {
 		ctx, cancel := rq.finishing()
 		defer cancel()
-		return part, errors.Join(err, store.ReleasePart(ctx, rq.project.DB.Storage, up, part))
+		return part, errors.Join(err, rq.locked(ctx, up, func(q db.Queryer, up store.Multipart) error {
+			return store.ReleasePart(ctx, q, up, part)
+		}))
 	}
 	return part, nil
+}
+
+func (m *Module) reserve(rq *s3Call, up store.Multipart, part store.MultipartPart, limit int64) error {
+	if part.Size > sigv4.MaxPayload {
+		return errTooLarge("object")
+	}
+	err := rq.locked(rq.ctx(), up, func(q db.Queryer, up store.Multipart) error { return store.ReservePart(rq.ctx(), q, up, part, limit) })
+	if errors.Is(err, store.ErrOverLimit) {
+		return errTooLarge("object").Because(err)
+	}
+	return err
 }
 
 func (m *Module) storePart(rq *s3Call, up store.Multipart, part *store.MultipartPart, body io.Reader) error {

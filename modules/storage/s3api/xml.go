@@ -25,8 +25,8 @@ type Prefix struct{ Prefix string }
 
 // BucketList is the answer to ListBuckets.
 type BucketList struct {
-	XMLName xml.Name      `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
-	Buckets []BucketEntry `xml:"Buckets>Bucket"`
+	XMLName xml.Name                       `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
+	Buckets struct{ Bucket []BucketEntry } // is there also without a bucket
 }
 
 // BucketEntry is a bucket in a BucketList.
