@@ -28,12 +28,16 @@ func newCanonical(r *http.Request, s *Signature) (*canonical, error) {
 // what a cache in front may have made of Accept-Encoding.
 func (c *canonical) candidates(hosts, paths []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		left := maxCandidates
+		left, bytes := maxCandidates, maxCompared
 		for _, encoding := range c.encodings() {
 			for _, host := range distinct(hosts) {
 				headers := c.headers(host, encoding)
 				for _, path := range distinct(spellings(paths)) {
-					if left--; left < 0 || !yield(c.text(path, headers)) {
+					text := c.text(path, headers)
+					if !yield(text) {
+						return
+					}
+					if left, bytes = left-1, bytes-len(text); left <= 0 || bytes <= 0 {
 						return
 					}
 				}

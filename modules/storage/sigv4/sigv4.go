@@ -15,7 +15,10 @@
 package sigv4
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/subtle"
+	"hash"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,9 +35,12 @@ const (
 	maxExpires = 7 * 24 * time.Hour
 )
 
-// maxCandidates bounds the canonical requests that one signature is compared with,
-// and so the work that a bad one makes.
-const maxCandidates = 128
+// maxCandidates bounds the canonical requests that one signature is compared with, and
+// maxCompared their length in all, and so the work that a bad one makes.
+const (
+	maxCandidates = 128
+	maxCompared   = 512 << 10
+)
 
 // Verifier verifies signatures. Its zero value takes any region and looks at a
 // request as it came.
@@ -125,15 +131,21 @@ func (v *Verifier) signer(r *http.Request, s *Signature, secrets []secret.String
 		return nil
 	}
 	keys := make([][]byte, 0, len(secrets))
+	macs := make([]hash.Hash, 0, len(secrets))
 	for _, secret := range secrets {
 		if secret != "" {
-			keys = append(keys, s.scope.key(secret))
+			key := s.scope.key(secret)
+			keys, macs = append(keys, key), append(macs, hmac.New(sha256.New, key))
 		}
 	}
+	var sum [sha256.Size]byte
 	for text := range c.candidates(v.hosts(r), v.paths(r)) {
-		for _, key := range keys {
-			if subtle.ConstantTimeCompare(sign(key, s.stringToSign(text)), s.value) == 1 {
-				return key
+		toSign := []byte(s.stringToSign(text))
+		for i, mac := range macs {
+			mac.Reset()
+			mac.Write(toSign)
+			if subtle.ConstantTimeCompare(mac.Sum(sum[:0]), s.value) == 1 {
+				return keys[i]
 			}
 		}
 	}
