@@ -37,7 +37,7 @@ type pool struct {
 
 // newPool returns a pool over urls, which Config.Validate has accepted.
 func newPool(name string, urls []string, cfg UpstreamConfig, deps Deps) *pool {
-	p := &pool{name: name, cfg: cfg, log: deps.Log, transport: deps.Transport, metrics: deps.Metrics, budget: newBudget(cfg.RetryBudget)}
+	p := &pool{name: name, cfg: cfg, log: deps.Log, transport: deps.direct, metrics: deps.Metrics, budget: newBudget(cfg.RetryBudget)}
 	p.members.Store(new([]*upstream))
 	p.retries = deps.Metrics.GetOrCreateCounter(fmt.Sprintf(`madbase_gateway_retries_total{group=%q}`, name))
 	p.denied = deps.Metrics.GetOrCreateCounter(fmt.Sprintf(`madbase_gateway_retries_denied_total{group=%q}`, name))

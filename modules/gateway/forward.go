@@ -34,7 +34,7 @@ func newGroup(name string, urls []string, local http.Handler, cfg Config, deps D
 		urls = nil
 	}
 	g := &group{name: name, local: local, pool: newPool(name, urls, cfg.UpstreamConfig, deps)}
-	g.upstreams = &balanced{pool: g.pool, next: deps.Transport}
+	g.upstreams = &balanced{pool: g.pool, next: deps.direct}
 	g.upgrade = upgrader(g.upstreams, deps.Log)
 	return g
 }

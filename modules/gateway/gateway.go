@@ -40,6 +40,7 @@ type Deps struct {
 	Receipts Receipts
 	// Transport is the process's shared one; requests and health checks use it.
 	Transport *http.Transport
+	direct    *httpx.Direct // made of it
 	// Worker and Control serve in this process instead of the URLs of Config. Nil
 	// when the roles are split.
 	Worker, Control http.Handler
@@ -96,8 +97,9 @@ func New(cfg Config, deps Deps) (*Module, error) {
 		m.deps.Receipts = receipt.NewMemory()
 	}
 	m.limits = newLimits(cfg.Limits, m.deps.Limiter)
-	m.worker = newGroup("worker", cfg.Workers, deps.Worker, cfg, deps)
-	m.control = newGroup("control", controls, deps.Control, cfg, deps)
+	m.deps.direct = httpx.NewDirect(deps.Transport)
+	m.worker = newGroup("worker", cfg.Workers, deps.Worker, cfg, m.deps)
+	m.control = newGroup("control", controls, deps.Control, cfg, m.deps)
 	return m, nil
 }
 
@@ -142,6 +144,7 @@ func (m *Module) Stop(ctx context.Context) error {
 	err := m.live.drain(ctx)
 	m.worker.pool.stop()
 	m.control.pool.stop()
+	m.deps.direct.CloseIdleConnections()
 	if err != nil {
 		return fmt.Errorf("gateway: requests still under way: %w", err)
 	}
