@@ -72,10 +72,11 @@ const (
 
 // Server says what this process is, where it listens and what it stands on.
 type Server struct {
-	Role    string   `env:"MADBASE_ROLE" flag:"role" default:"all" doc:"What this process is: all (everything in one), proxy (front door), worker (auth, rest, storage) or control (projects, keys, logs)." group:"optional"`
-	Modules []string `env:"MADBASE_MODULES" flag:"modules" doc:"Only these of the role's modules, separated by commas; empty: all of them." group:"optional"`
-	Listen  string   `env:"LISTEN_ADDR" flag:"listen" doc:"Address to listen on as host:port; by default :8000 for all and proxy, :8001 for control, :8002 for worker." group:"optional"`
-	DataDir string   `env:"MADBASE_DATA_DIR" flag:"data-dir" default:"./.madbase" doc:"Folder that holds what no external service does: the private PostgreSQL, stored files, generated secrets." group:"optional"`
+	Role     string   `env:"MADBASE_ROLE" flag:"role" default:"all" doc:"What this process is: all (everything in one), proxy (front door), worker (auth, rest, storage) or control (projects, keys, logs)." group:"optional"`
+	Modules  []string `env:"MADBASE_MODULES" flag:"modules" doc:"Only these of the role's modules, separated by commas; empty: all of them." group:"optional"`
+	Listen   string   `env:"LISTEN_ADDR" flag:"listen" doc:"Address to listen on as host:port; by default :8000 for all and proxy, :8001 for control, :8002 for worker." group:"optional"`
+	ListenFD int      `env:"MADBASE_LISTEN_FD" doc:"Number of a socket that listens already and that the process is given at its start, to serve on in place of LISTEN_ADDR; 3 with systemd's socket activation. 0: none." group:"optional"`
+	DataDir  string   `env:"MADBASE_DATA_DIR" flag:"data-dir" default:"./.madbase" doc:"Folder that holds what no external service does: the private PostgreSQL, stored files, generated secrets." group:"optional"`
 
 	DatabaseURL secret.String `env:"DATABASE_URL,DEFAULT_TENANT_DB_URL,PGRST_DB_URI,GOTRUE_DB_DATABASE_URL" doc:"PostgreSQL connection string of the database's owner. With role all it may be empty: a private PostgreSQL in the data folder is used." group:"required"`
 	PublicURL   string        `env:"MADBASE_PUBLIC_URL,API_EXTERNAL_URL,GOTRUE_API_EXTERNAL_URL" doc:"Address under which clients reach madbase, as in links that it sends; a final /auth/v1 is left out. By default localhost, or the first of ACME_DOMAINS, with the front door's port." group:"optional"`

@@ -146,6 +146,9 @@ func (s Server) Validate() error {
 	if _, port, err := net.SplitHostPort(s.Listen); err != nil || !validPort(port) {
 		fault("LISTEN_ADDR: %q is not host:port", s.Listen)
 	}
+	if s.ListenFD != 0 && s.ListenFD < 3 {
+		fault("MADBASE_LISTEN_FD must be 3 or more: below are input, output and errors")
+	}
 	if s.DataDir == "" {
 		fault("MADBASE_DATA_DIR must not be empty")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -34,7 +35,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, cfg.Server.Listen)
+	listener, err := listen(ctx, cfg.Server)
 	if err != nil {
 		return err
 	}
@@ -69,14 +70,34 @@ func withoutInterruption(ctx context.Context, err error) error {
 	return err
 }
 
-// listen binds the address before anything else starts, so that a busy port costs nothing.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listen binds the address before anything else starts, so that a busy port costs
+// nothing; or it takes the socket that the process was given.
+func listen(ctx context.Context, s config.Server) (net.Listener, error) {
+	if s.ListenFD != 0 {
+		return inherited(s.ListenFD)
+	}
+	address := s.Listen
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("address %s is in use by another process; choose one with --listen", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return listener, nil
+}
+
+// inherited returns the listening socket of that number. Whoever gave it keeps it
+// open while one process ends and the next one starts: clients wait meanwhile.
+func inherited(number int) (net.Listener, error) {
+	file := os.NewFile(uintptr(number), "MADBASE_LISTEN_FD")
+	if file == nil {
+		return nil, errors.New("MADBASE_LISTEN_FD is no open file")
+	}
+	defer file.Close() // the listener has a copy
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("MADBASE_LISTEN_FD: %w", err)
 	}
 	return listener, nil
 }

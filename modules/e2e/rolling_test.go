@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -168,7 +170,8 @@ func (f *fleet) awaitWorkers(t *testing.T) {
 // load sends requests from several clients until it is told to stop.
 type load struct {
 	fleet    *fleet
-	writes   bool // also what must not be repeated
+	writes   bool   // also what must not be repeated
+	target   string // where to, instead of to the ready proxies
 	done     atomic.Int64
 	inserted atomic.Int64
 	failed   atomic.Int64
@@ -179,8 +182,13 @@ type load struct {
 
 func (f *fleet) load(t *testing.T, writes bool) *load {
 	t.Helper()
+	return f.loadOn(t, "", writes)
+}
+
+func (f *fleet) loadOn(t *testing.T, target string, writes bool) *load {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{fleet: f, writes: writes, stop: cancel}
+	l := &load{fleet: f, target: target, writes: writes, stop: cancel}
 	for range rollingClients {
 		l.clients.Go(func() {
 			transport := &http.Transport{MaxIdleConnsPerHost: 4}
@@ -208,7 +216,11 @@ func (l *load) send(transport *http.Transport, i int) {
 	case i%4 == 3 && l.writes:
 		method, path, body, want = http.MethodPost, "/rest/v1/ticks", `{"note":"x"}`, http.StatusCreated
 	}
-	r, err := http.NewRequestWithContext(context.Background(), method, l.fleet.pick()+path, strings.NewReader(body))
+	target := l.target
+	if target == "" {
+		target = l.fleet.pick()
+	}
+	r, err := http.NewRequestWithContext(context.Background(), method, target+path, strings.NewReader(body))
 	if err != nil {
 		l.fail(err.Error())
 		return
@@ -253,21 +265,7 @@ func (l *load) check(t *testing.T, what string) {
 // whether they are ready; then it kills a worker under reads.
 func TestRollingRestartsDropNothing(t *testing.T) { // not parallel: it takes all processors
 	f := newFleet(t, 3, 2)
-	conn, err := pgx.Connect(t.Context(), f.database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), "CREATE TABLE public.ticks (id bigserial PRIMARY KEY, note text); INSERT INTO ticks (note) SELECT 'x' FROM generate_series(1, 10)"); err != nil {
-		t.Fatal(err)
-	}
-	f.awaitWorkers(t)
-	for _, w := range f.workers {
-		f.await(t, "the workers know the table", func() bool {
-			status, _ := testkit.Get(t, w.URL+"/rest/v1/ticks", "apikey", f.key)
-			return status == http.StatusOK
-		})
-	}
+	f.prepare(t)
 	began := time.Now()
 	l := f.load(t, true)
 	for range rollingRounds {
@@ -281,9 +279,8 @@ func TestRollingRestartsDropNothing(t *testing.T) { // not parallel: it takes al
 	f.await(t, "there were enough requests", func() bool { return l.done.Load()+l.failed.Load() >= rollingRequests })
 	l.end()
 	l.check(t, "rolling restarts")
-	var rows int64
-	if err := conn.QueryRow(t.Context(), "SELECT count(*) - 10 FROM ticks").Scan(&rows); err != nil || rows != l.inserted.Load() {
-		t.Errorf("%d rows of %d requests, %v", rows, l.inserted.Load(), err)
+	if rows := f.rows(t); rows != l.inserted.Load() {
+		t.Errorf("%d rows of %d requests", rows, l.inserted.Load())
 	}
 	t.Logf("%d requests, %d of them writes, in %v", l.done.Load(), l.inserted.Load(), time.Since(began).Round(time.Second))
 	f.killWorker(t)
@@ -336,4 +333,76 @@ func (f *fleet) killWorker(t *testing.T) {
 	f.awaitWorkers(t)
 	l.end()
 	l.check(t, "kill -9")
+}
+
+// prepare makes the table that is read and written, and waits until all know it.
+func (f *fleet) prepare(t *testing.T) {
+	t.Helper()
+	f.query(t, "CREATE TABLE public.ticks (id bigserial PRIMARY KEY, note text); INSERT INTO ticks (note) SELECT 'x' FROM generate_series(1, 10)")
+	f.awaitWorkers(t)
+	for _, w := range f.workers {
+		f.await(t, "the workers know the table", func() bool {
+			status, _ := testkit.Get(t, w.URL+"/rest/v1/ticks", "apikey", f.key)
+			return status == http.StatusOK
+		})
+	}
+}
+
+// rows is how many rows the load has written.
+func (f *fleet) rows(t *testing.T) (n int64) {
+	t.Helper()
+	f.query(t, "SELECT count(*) - 10 FROM ticks", &n)
+	return n
+}
+
+func (f *fleet) query(t *testing.T, sql string, into ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), f.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if len(into) == 0 {
+		_, err = conn.Exec(t.Context(), sql)
+	} else {
+		err = conn.QueryRow(t.Context(), sql).Scan(into...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSingleProxyRestartsBehindItsSocket restarts the only proxy there is, on a
+// socket that something else holds open, as systemd does: clients wait for it.
+func TestSingleProxyRestartsBehindItsSocket(t *testing.T) { // not parallel: it takes all processors
+	f := newFleet(t, 1, 0)
+	f.prepare(t)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	socket, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	env := append(f.env, "CONTROL_UPSTREAM_URL="+f.control.URL, "WORKER_UPSTREAM_URLS="+f.workers[0].URL, "MADBASE_LISTEN_FD=3")
+	start := func() *testkit.Process {
+		return testkit.StartWith(t, []*os.File{socket}, binary, env, "serve", "--role", "proxy")
+	}
+	proxy := start()
+	l := f.loadOn(t, "http://"+listener.Addr().String(), true)
+	for range 3 {
+		before := l.done.Load()
+		f.await(t, "requests are served", func() bool { return l.done.Load() > before+500 })
+		proxy.Stop(t)
+		proxy = start()
+	}
+	l.end()
+	l.check(t, "restarts of the only proxy")
+	if rows := f.rows(t); rows != l.inserted.Load() {
+		t.Errorf("%d rows of %d requests", rows, l.inserted.Load())
+	}
+	t.Logf("%d requests", l.done.Load())
 }

@@ -56,19 +56,26 @@ const (
 type process struct {
 	Options
 	state atomic.Int32
+	// accepting is closed once no connection is accepted any more.
+	accepting chan struct{}
+	arrivals  arrivals
 }
 
 // Run serves until ctx ends or the process fails. It returns nil after an orderly end.
 func Run(ctx context.Context, o Options) error {
 	raiseHeap()
-	p := &process{Options: o}
+	p := &process{Options: o, accepting: make(chan struct{})}
 	p.routes()
 	if err := o.Set.Start(ctx); err != nil {
 		return errors.Join(err, o.Listener.Close())
 	}
 	server := o.Server.HTTP(o.HTTP)
+	p.arrivals.watch(server)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(o.Listener) }()
+	go func() {
+		served <- server.Serve(o.Listener)
+		close(p.accepting)
+	}()
 	p.state.Store(serving)
 	if o.Serving != nil {
 		o.Serving()
@@ -95,6 +102,9 @@ func (p *process) end(server *http.Server) error {
 		cancel()
 	}
 	<-timer.C
+	_ = p.Listener.Close() // Shutdown closes it again and tells what is wrong
+	<-p.accepting
+	p.arrivals.await()
 	ctx, cancel := context.WithTimeout(context.Background(), p.ShutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(ctx)
@@ -108,7 +118,7 @@ func (p *process) end(server *http.Server) error {
 
 func (p *process) routes() {
 	e := p.Server.Echo()
-	e.Pre(p.sayClose)
+	e.Pre(p.arrive)
 	e.GET("/healthz", func(c echo.Context) error {
 		return httpx.JSON(c, http.StatusOK, map[string]string{"status": "ok"})
 	})
@@ -121,10 +131,11 @@ func (p *process) routes() {
 	e.GET("/metrics", echo.WrapHandler(p.Metrics))
 }
 
-// sayClose has clients of a draining process open their next connection
-// elsewhere, instead of losing a request to one that is being closed.
-func (p *process) sayClose(next echo.HandlerFunc) echo.HandlerFunc {
+// arrive has clients of a draining process open their next connection elsewhere,
+// instead of losing a request to one that is being closed.
+func (p *process) arrive(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		p.arrivals.arrived(c.Request().Context())
 		if p.state.Load() == draining && c.Request().Header.Get("Upgrade") == "" {
 			c.Response().Header().Set("Connection", "close")
 		}

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +70,41 @@ func TestRunDrains(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	<-m.stopped
+}
+
+// A client that has connected and sends its request only when nobody else can
+// connect any more has its answer, and is told that it is the last.
+func TestRunAnswersWhoHasConnected(t *testing.T) {
+	t.Parallel()
+	m := &slow{stopped: make(chan struct{})}
+	ctx, end := context.WithCancel(t.Context())
+	url, serving, ended := run(t, ctx, m, nil)
+	<-serving
+	address, dialer := strings.TrimPrefix(url, "http://"), &net.Dialer{}
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	end()
+	for refused := false; !refused; <-time.After(10 * time.Millisecond) {
+		other, err := dialer.DialContext(t.Context(), "tcp", address)
+		if refused = err != nil; !refused {
+			other.Close()
+		}
+	}
+	_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK || !res.Close {
+		t.Errorf("%d, last %t", res.StatusCode, res.Close)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
 }
 
 func TestRunEndsWithWhatItStandsOn(t *testing.T) {

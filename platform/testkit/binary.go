@@ -60,8 +60,15 @@ type Process struct {
 // fails when it does not within a minute. The process is stopped with the test.
 func Start(t testing.TB, binary string, env []string, args ...string) *Process {
 	t.Helper()
+	return StartWith(t, nil, binary, env, args...)
+}
+
+// StartWith is Start for a process that is given files, the first one as number 3.
+func StartWith(t testing.TB, files []*os.File, binary string, env []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{cmd: exec.Command(binary, args...), exited: make(chan struct{})} //nolint:noctx // it ends by signal, below
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_FORMAT=json"}, env...)
+	p.cmd.ExtraFiles = files
 	p.cmd.Dir = t.TempDir() // no .env file there
 	p.cmd.Stdout = &lockedWriter{&p.mu, &p.out}
 	stderr, err := p.cmd.StderrPipe()
