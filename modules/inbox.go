@@ -31,11 +31,11 @@ func (f *foundation) inboxURL() string {
 }
 
 // devInbox gives the control plane auth's mails.
-type devInbox struct{ auth *auth.Module }
+type devInbox struct{ auth func() *auth.Module }
 
 // Mails implements control.Inbox.
 func (i devInbox) Mails(ctx context.Context, limit int) ([]control.Mail, error) {
-	list, err := i.auth.Inbox(ctx, limit)
+	list, err := i.auth().Inbox(ctx, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -49,4 +49,4 @@ func (i devInbox) Mails(ctx context.Context, limit int) ([]control.Mail, error) 
 }
 
 // Empty implements control.Inbox.
-func (i devInbox) Empty(ctx context.Context) error { return i.auth.EmptyInbox(ctx) }
+func (i devInbox) Empty(ctx context.Context) error { return i.auth().EmptyInbox(ctx) }

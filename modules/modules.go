@@ -101,6 +101,9 @@ func assemble(f *foundation, names []string) (program, error) {
 		}
 		return inner[role]
 	}
+	if slices.Contains(names, "auth") {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
+	}
 	made := f.serveProjects(names, front, behind)
 	for _, name := range names {
 		var m module.Module
@@ -108,6 +111,9 @@ func assemble(f *foundation, names []string) (program, error) {
 		server, role := front, config.RoleWorker
 		switch name {
 		case "auth", "rest", "storage":
+			if f.registry != nil {
+				continue // serveProjects has made it
+			}
 			m, err = f.workerModule(name)
 		case "control":
 			role = config.RoleControl
@@ -182,18 +188,10 @@ func (f *foundation) workerModule(name string) (module.Module, error) {
 }
 
 func (f *foundation) auth() (module.Module, error) {
-	inboxURL := f.inboxURL()
-	if f.tenant == nil { // once for all
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
-	}
-	m, err := auth.New(f.cfg.Auth, auth.Deps{
+	return auth.New(f.cfg.Auth, auth.Deps{
 		Log: f.log, Metrics: f.metrics, Limiter: f.limiter, ClientIP: f.proxies.ClientIP, Version: f.opt.Version, Projects: f.projects,
-		MailSecret: f.cfg.Claims.Secret, InboxURL: inboxURL, DropIn: f.cfg.Server.DropIn,
+		MailSecret: f.cfg.Claims.Secret, InboxURL: f.inboxURL(), DropIn: f.cfg.Server.DropIn,
 	})
-	if err == nil && inboxURL != "" {
-		f.inbox = devInbox{m}
-	}
-	return m, err
 }
 
 func (f *foundation) rest() (module.Module, error) {

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -52,16 +53,21 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 		budget = db.NewBudget(f.cfg.Projects.Connections, f.tenants.Evict)
 		f.metrics.GetOrCreateGauge("madbase_projects_db_connections", func() float64 { return float64(budget.Used()) })
 		refuse := f.refusals(f.innerAccess(names))
-		behind(config.RoleWorker).Wrap(func(standard http.Handler) http.Handler {
+		standing := &standing{f: f, names: served, access: f.innerAccess(names)}
+		behind(config.RoleWorker).Wrap(func(other http.Handler) http.Handler {
+			standing.other = other
 			return tenant.Worker{
-				Resolver: resolver, Directory: f.tenants, Standard: standard, Refuse: refuse,
+				Resolver: resolver, Directory: f.tenants, Standard: standing, Refuse: refuse,
 				Authorize: func(r *http.Request, keys *claims.Keys) error {
 					_, err := gateway.Authorize(r, keys, f.cfg.Gateway.RequireAPIKey)
 					return err
 				},
 			}
 		})
-		made = append(made, f.tenants)
+		if f.inboxURL() != "" && slices.Contains(served, "auth") {
+			f.inbox = devInbox{standing.auth}
+		}
+		made = append(made, f.tenants, standing)
 	}
 	if slices.Contains(names, "gateway") {
 		front.Wrap(resolver.Front)
@@ -129,7 +135,7 @@ func (f *foundation) openTenant(ctx context.Context, p registry.Project, t tenan
 	if err != nil {
 		return nil, err
 	}
-	served, err := assembleTenant(child, t.names, t.access)
+	served, err := assembleProject(child, t.names, t.access)
 	if err == nil {
 		err = served.set.Start(ctx)
 	}
@@ -149,15 +155,22 @@ func (f *foundation) openTenant(ctx context.Context, p registry.Project, t tenan
 // imageShare is the part of the process's cache of images that one project more has.
 const imageShare = 8
 
-// child is the foundation of p alone: this one's, with p's settings and keys and
-// nothing by which p could meet another project.
-func (f *foundation) child(p registry.Project) (*foundation, error) {
+// withSettings is the foundation with the settings of p over the process's.
+func (f *foundation) withSettings(p registry.Project) (*foundation, error) {
 	values, err := f.registry.Values(p)
 	if err != nil {
 		return nil, err
 	}
 	child := *f
-	if child.cfg, err = overlay(f.cfg, values); err != nil {
+	child.cfg, err = overlay(f.cfg, values)
+	return &child, err
+}
+
+// child is the foundation of p alone: this one's, with p's settings and keys and
+// nothing by which p could meet another project.
+func (f *foundation) child(p registry.Project) (*foundation, error) {
+	child, err := f.withSettings(p)
+	if err != nil {
 		return nil, err
 	}
 	secrets, err := f.registry.Secrets(p)
@@ -179,17 +192,17 @@ func (f *foundation) child(p registry.Project) (*foundation, error) {
 		Ref: p.Ref, Keys: child.keys, StoragePrefix: p.StoragePrefix, PublicURL: f.projectURL(p.Ref),
 	}
 	child.projects = project.NewDirectory(child.tenant)
-	return &child, nil
+	return child, nil
 }
 
-// assembleTenant makes the modules of names on the foundation of one project.
-func assembleTenant(f *foundation, names []string, access httpx.AccessConfig) (program, error) {
+// assembleProject makes the modules of names on the foundation of one project.
+func assembleProject(f *foundation, names []string, access httpx.AccessConfig) (program, error) {
 	p := program{server: f.server(config.RoleWorker, access)}
 	var made []module.Module
 	for _, name := range names {
 		m, err := f.workerModule(name)
 		if err != nil {
-			return program{}, err
+			return program{}, fmt.Errorf("module %s: %w", name, err)
 		}
 		f.mount(p.server, name, m)
 		made = append(made, m)

@@ -310,3 +310,35 @@ func TestProjectsInACluster(t *testing.T) {
 	}
 	s.admin(t, http.MethodDelete, "/projects/"+ref, `{"confirm":"`+ref+`"}`, 202)
 }
+
+// A project's settings hold within two seconds, without a request that fails.
+func TestSettingsHoldWithoutARestart(t *testing.T) {
+	t.Parallel()
+	a := openApart(t)
+	for s, ref := range a.ref {
+		t.Run(ref, func(t *testing.T) {
+			t.Parallel()
+			s.exec(t, `INSERT INTO public.marks VALUES ('second'), ('third')`)
+			rows := func() int {
+				var list []any
+				got := marks(t, s.url, "apikey", s.keys.Anon.Reveal())
+				if err := json.Unmarshal([]byte(strings.TrimPrefix(got, "200 ")), &list); err != nil {
+					t.Fatalf("%s: %s", ref, got)
+				}
+				return len(list)
+			}
+			for _, step := range []struct {
+				value string
+				want  int
+			}{{"2", 2}, {"1", 1}, {"null", 3}} {
+				a.whole.admin(t, http.MethodPatch, "/projects/"+ref+"/settings", `{"PGRST_DB_MAX_ROWS":`+step.value+`}`, 200)
+				deadline := time.Now().Add(2 * time.Second)
+				for rows() != step.want {
+					if time.Now().After(deadline) {
+						t.Fatalf("%s: not %d rows within 2 s", ref, step.want)
+					}
+				}
+			}
+		})
+	}
+}
