@@ -30,7 +30,7 @@ func (c *canonical) candidates(hosts, paths []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		left, bytes := maxCandidates, maxCompared
 		for _, encoding := range c.encodings() {
-			for _, host := range distinct(hosts) {
+			for _, host := range hosts {
 				headers := c.headers(host, encoding)
 				for _, path := range distinct(spellings(paths)) {
 					text := c.text(path, headers)

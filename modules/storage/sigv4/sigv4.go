@@ -18,6 +18,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"hash"
 	"net/http"
 	"slices"
@@ -71,9 +72,11 @@ func (v *Verifier) Verify(r *http.Request, s *Signature, secrets ...secret.Strin
 	if name := unsignedHeader(r, s); name != "" {
 		return nil, errUnsignedHeader(name)
 	}
-	key := v.signer(r, s, secrets)
+	hosts, paths := distinct(v.hosts(r)), distinct(v.paths(r))
+	key := signer(r, s, secrets, hosts, paths)
 	if key == nil {
-		return nil, errMismatch(s)
+		// The log then tells what a proxy would have to pass on.
+		return nil, errMismatch(s).Because(fmt.Errorf("sigv4: the signature is not of any of the hosts %q with the paths %q", hosts, paths))
 	}
 	return newPayload(r, s, key)
 }
@@ -124,8 +127,9 @@ func unsignedHeader(r *http.Request, s *Signature) string {
 	return ""
 }
 
-// signer returns the signing key of the secret that signed r, nil when it is none.
-func (v *Verifier) signer(r *http.Request, s *Signature, secrets []secret.String) []byte {
+// signer returns the signing key of the secret that signed r as sent to one of hosts
+// under one of paths, nil when it is none.
+func signer(r *http.Request, s *Signature, secrets []secret.String, hosts, paths []string) []byte {
 	c, err := newCanonical(r, s)
 	if err != nil {
 		return nil
@@ -139,7 +143,7 @@ func (v *Verifier) signer(r *http.Request, s *Signature, secrets []secret.String
 		}
 	}
 	var sum [sha256.Size]byte
-	for text := range c.candidates(v.hosts(r), v.paths(r)) {
+	for text := range c.candidates(hosts, paths) {
 		toSign := []byte(s.stringToSign(text))
 		for i, mac := range macs {
 			mac.Reset()

@@ -194,3 +194,56 @@ func TestPublishedChunks(t *testing.T) {
 		})
 	}
 }
+
+// TestMalformed gives requests whose signature cannot be read, or leaves open what
+// somebody could add.
+func TestMalformed(t *testing.T) {
+	t.Parallel()
+	zeros := strings.Repeat("0", 64)
+	const scope = accessKey + "/20130524/us-east-1/s3/aws4_request"
+	line := func(credential, headers, signature string) string {
+		return "Authorization: AWS4-HMAC-SHA256 Credential=" + credential + ", SignedHeaders=" + headers + ", Signature=" + signature
+	}
+	good := line(scope, "host;x-amz-date", zeros)
+	for name, test := range map[string]struct {
+		headers []string
+		want    string
+	}{
+		"nothing":               {nil, "AccessDenied"},
+		"a bearer":              {[]string{"Authorization: Bearer x"}, "AccessDenied"},
+		"another algorithm":     {[]string{"Authorization: AWS4-ECDSA-P256-SHA256 Credential=x"}, "AccessDenied"},
+		"well formed":           {[]string{good, dated}, "SignatureDoesNotMatch"},
+		"no date":               {[]string{good}, "InvalidSignature"},
+		"two dates":             {[]string{good, dated, dated}, "InvalidSignature"},
+		"date of another day":   {[]string{good, "X-Amz-Date: 20130525T000000Z"}, "InvalidSignature"},
+		"date in words":         {[]string{good, "X-Amz-Date: yesterday"}, "InvalidSignature"},
+		"Date alone":            {[]string{line(scope, "date;host", zeros), "Date: Fri, 24 May 2013 00:00:00 GMT"}, "SignatureDoesNotMatch"},
+		"two signatures":        {[]string{good, good, dated}, "InvalidSignature"},
+		"no signature":          {[]string{"Authorization: AWS4-HMAC-SHA256 Credential=" + scope + ", SignedHeaders=host", dated}, "InvalidSignature"},
+		"said twice":            {[]string{good + ", Signature=" + zeros, dated}, "InvalidSignature"},
+		"short signature":       {[]string{line(scope, "host", "00"), dated}, "InvalidSignature"},
+		"no hex":                {[]string{line(scope, "host", strings.Repeat("x", 64)), dated}, "InvalidSignature"},
+		"no access key":         {[]string{line("/20130524/us-east-1/s3/aws4_request", "host", zeros), dated}, "InvalidSignature"},
+		"too few parts":         {[]string{line("a/20130524/s3/aws4_request", "host", zeros), dated}, "InvalidSignature"},
+		"another end":           {[]string{line(accessKey+"/20130524/us-east-1/s3/aws5_request", "host", zeros), dated}, "InvalidSignature"},
+		"another service":       {[]string{line(accessKey+"/20130524/us-east-1/iam/aws4_request", "host;x-amz-date", zeros), dated}, "AccessDenied"},
+		"another region":        {[]string{line(accessKey+"/20130524/eu-west-1/s3/aws4_request", "host;x-amz-date", zeros), dated}, "AccessDenied"},
+		"header twice":          {[]string{line(scope, "host;host", zeros), dated}, "InvalidSignature"},
+		"upper case":            {[]string{line(scope, "Host;x-amz-date", zeros), dated}, "InvalidSignature"},
+		"host is not signed":    {[]string{line(scope, "x-amz-date", zeros), dated}, "AccessDenied"},
+		"session is not signed": {[]string{good, dated, "X-Amz-Security-Token: x"}, "AccessDenied"},
+		"two sessions":          {[]string{good, dated, "X-Amz-Security-Token: x", "X-Amz-Security-Token: y"}, "InvalidSignature"},
+		"endless session":       {[]string{good, dated, "X-Amz-Security-Token: " + strings.Repeat("x", 20000)}, "InvalidSignature"},
+		"endless header":        {[]string{line(strings.Repeat("x", 10000), "host", zeros), dated}, "InvalidSignature"},
+		"of CloudFront":         {[]string{good, dated, "X-Amz-Cf-Id: x"}, "SignatureDoesNotMatch"},
+	} {
+		_, err := verify(&sigv4.Verifier{Now: at(t, published), Regions: []string{"us-east-1"}}, request("GET", "/a", "", test.headers...))
+		if got := code(t, err); got != test.want {
+			t.Errorf("%s: got %q (%v), want %q", name, got, err, test.want)
+		}
+	}
+	_, err := verify(&sigv4.Verifier{Now: at(t, published)}, request("GET", "/a", "", "Host: h", good, dated))
+	if !strings.Contains(err.Error(), `hosts ["h"] with the paths ["/a"]`) {
+		t.Errorf("the log does not tell what was tried: %v", err)
+	}
+}
