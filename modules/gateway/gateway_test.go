@@ -40,6 +40,7 @@ type door struct {
 	Keys   *claims.Keys
 	Client *http.Client
 	Module *gateway.Module
+	Server *httpx.Server
 }
 
 // config are settings with checks off, so that tests see only what they send, and
@@ -85,7 +86,7 @@ func open(t testing.TB, cfg gateway.Config, change ...func(*gateway.Deps)) *door
 		server.Close()
 		deps.Transport.CloseIdleConnections()
 	})
-	return &door{URL: server.URL, Keys: keys, Client: client, Module: m}
+	return &door{URL: server.URL, Keys: keys, Client: client, Module: m, Server: s}
 }
 
 // request builds a request with the anon key and the headers given as name, value pairs.

@@ -27,8 +27,9 @@ type pacedBody struct {
 	waited time.Duration // only in reads: what upstream takes is not the client's fault
 	over   bool          // a read has failed or found the end
 
-	mu    sync.Mutex
-	ended bool // the connection is the next request's
+	mu       sync.Mutex
+	deadline time.Time // that is set
+	ended    bool      // the connection is the next request's
 }
 
 // Read implements io.Reader. The error of a body that is too slow is httpx.ErrSlowBody.
@@ -53,10 +54,12 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 func (b *pacedBody) await(deadline time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ended && !b.over {
-		_ = b.conn.SetReadDeadline(deadline)
+	if later := deadline.Sub(b.deadline); b.ended || b.over || later >= 0 && later < b.idle/8 {
+		return !b.ended // what is set is near enough: setting it costs, and most of all in HTTP/2
 	}
-	return !b.ended
+	b.deadline = deadline
+	_ = b.conn.SetReadDeadline(deadline)
+	return true
 }
 
 // end leaves the connection alone from now on. The transport may still read when

@@ -51,8 +51,11 @@ func (s *Server) writeError(err error, c echo.Context) {
 // publicError turns whatever a handler or Echo returned into an apierr.Error.
 func publicError(r *http.Request, err error) *apierr.Error {
 	if errors.Is(err, ErrSlowBody) { // whatever a handler made of it
-		return apierr.New(http.StatusRequestTimeout, "request_timeout", "The request body took too long to arrive").
-			WithHeader("Connection", "close").Because(err)
+		e := apierr.New(http.StatusRequestTimeout, "request_timeout", "The request body took too long to arrive").Because(err)
+		if r.ProtoMajor == 1 { // in HTTP/2 it would end the other streams, too
+			e = e.WithHeader("Connection", "close")
+		}
+		return e
 	}
 	if e, ok := errors.AsType[*apierr.Error](err); ok {
 		return e

@@ -48,6 +48,7 @@ func server(t *testing.T) (*httpx.Server, *metrics.Set, *bytes.Buffer) {
 			c.Response().WriteHeader(http.StatusOK)
 			return fmt.Errorf("write: %w", syscall.EPIPE)
 		})
+		g.GET("/slow", func(echo.Context) error { return apierr.New(400, "", "bad").Because(fmt.Errorf("read: %w", httpx.ErrSlowBody)) })
 		g.GET("/panic", func(echo.Context) error { panic("hunter2") })
 		g.POST("/read", func(c echo.Context) error {
 			var v struct{ A int }
@@ -81,6 +82,7 @@ func TestErrorsInTheDialectOfTheirSurface(t *testing.T) {
 	}{
 		{"GET", "/loud/refused", "", 409, `{"shout":"TAKEN"}`},
 		{"GET", "/loud/leak", "", 500, `{"shout":"INTERNAL SERVER ERROR"}`},
+		{"GET", "/loud/slow", "", 408, `{"shout":"THE REQUEST BODY TOOK TOO LONG TO ARRIVE"}`},
 		{"GET", "/loud/panic", "", 500, `{"shout":"INTERNAL SERVER ERROR"}`},
 		{"GET", "/loud/none", "", 404, `{"shout":"NOT FOUND"}`},
 		{"PUT", "/loud/refused", "", 405, `{"shout":"METHOD NOT ALLOWED"}`},
