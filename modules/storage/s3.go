@@ -54,6 +54,7 @@ var s3Routes = [...]s3Route{
 	{"GET", s3api.Bucket, "location", "storage.s3.bucket.get_location", (*Module).s3GetLocation, false},
 	{"GET", s3api.Bucket, "versioning", "storage.s3.bucket.get_versioning", (*Module).s3GetVersioning, false},
 	{"GET", s3api.Bucket, "", "storage.s3.object.list", (*Module).s3ListObjects, false},
+	{"GET", s3api.Bucket, "versions", "storage.s3.object.list", (*Module).s3ListVersions, false},
 	{"GET", s3api.Bucket, "uploads", "storage.s3.upload.list_multipart", (*Module).s3ListUploads, false},
 	{"POST", s3api.Bucket, "delete", "storage.s3.object.delete_many", (*Module).s3DeleteObjects, true},
 
@@ -111,7 +112,7 @@ func (m *Module) s3(c echo.Context) error {
 	writing := httpx.Refuse(c.Response(), r, func() error {
 		return s3api.WriteError(c.Response(), r, e, resource, httpx.RequestID(r.Context()))
 	})
-	if writing != nil {
+	if writing != nil || e.Status == http.StatusNotImplemented { // clients ask for that as a matter of course
 		return writing
 	}
 	return e // is answered, and only logged
@@ -207,7 +208,7 @@ func (rq *s3Call) answer(document any) error {
 
 // checkVersion refuses versions of objects: there is only the one called "null".
 func (rq *s3Call) checkVersion() error {
-	if version := rq.query.Get("versionId"); version != "" && version != "null" {
+	if version := rq.query.Get("versionId"); version != "" && version != s3api.NullVersion {
 		return s3api.ErrNoVersion()
 	}
 	return nil

@@ -65,6 +65,36 @@ func (m *Module) s3ListSecond(rq *s3Call, list s3api.List, answer s3api.ObjectLi
 	return rq.answer(answer)
 }
 
+// s3ListVersions lists the objects as versions, of which each has one: some clients
+// empty buckets by them.
+func (m *Module) s3ListVersions(rq *s3Call) error {
+	list, err := s3api.ReadList(rq.query, "max-keys")
+	if err != nil {
+		return err
+	}
+	if _, err := rq.anyBucket(); err != nil {
+		return err
+	}
+	var objects s3api.ObjectList
+	marker := rq.query.Get("key-marker")
+	next, err := rq.list(list, list.After(marker), &objects)
+	if err != nil {
+		return err
+	}
+	answer := s3api.VersionList{
+		Name: rq.bucket, Prefix: list.Name(list.Prefix), Delimiter: list.Name(list.Delimiter), MaxKeys: list.Limit, EncodingType: list.Encoding(),
+		KeyMarker: list.Name(marker), VersionIDMarker: rq.query.Get("version-id-marker"),
+		IsTruncated: objects.IsTruncated, NextKeyMarker: list.Name(next.Key), CommonPrefixes: objects.CommonPrefixes,
+	}
+	if objects.IsTruncated && !next.Folder {
+		answer.NextVersionIDMarker = s3api.NullVersion
+	}
+	for _, e := range objects.Contents {
+		answer.Version = append(answer.Version, s3api.VersionEntry{Entry: e, VersionID: s3api.NullVersion, IsLatest: true})
+	}
+	return rq.answer(answer)
+}
+
 // list adds to answer the entries behind after, and returns where it ends when there are more.
 func (rq *s3Call) list(list s3api.List, after s3api.Place, answer *s3api.ObjectList) (next s3api.Place, err error) {
 	if list.Limit == 0 {

@@ -192,7 +192,7 @@ func (m *Module) s3DeleteObjects(rq *s3Call) error {
 	}
 	var names []string
 	for _, o := range request.Object {
-		if o.VersionID == "" || o.VersionID == "null" {
+		if o.VersionID == "" || o.VersionID == s3api.NullVersion {
 			names = append(names, o.Key)
 		}
 	}
@@ -209,7 +209,7 @@ func (m *Module) s3DeleteObjects(rq *s3Call) error {
 func deletion(request s3api.Delete, left map[string]bool) (answer s3api.Deletion) {
 	for _, o := range request.Object {
 		switch {
-		case o.VersionID != "" && o.VersionID != "null":
+		case o.VersionID != "" && o.VersionID != s3api.NullVersion:
 			e := s3api.ErrNoVersion()
 			answer.Error = append(answer.Error, s3api.Kept{Key: o.Key, VersionID: o.VersionID, Code: e.Code, Message: e.Message})
 		case left[o.Key]:

@@ -386,7 +386,6 @@ func TestS3SubresourcesTouchNothing(t *testing.T) {
 	try(c.GetObjectAcl(c.ctx, &awss3.GetObjectAclInput{Bucket: bucket, Key: key}))
 	try(c.PutObjectAcl(c.ctx, &awss3.PutObjectAclInput{Bucket: bucket, Key: key, ACL: types.ObjectCannedACLPrivate}))
 	try(c.GetObjectAttributes(c.ctx, &awss3.GetObjectAttributesInput{Bucket: bucket, Key: key, ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesEtag}}))
-	try(c.ListObjectVersions(c.ctx, &awss3.ListObjectVersionsInput{Bucket: bucket}))
 	try(c.DeleteBucketPolicy(c.ctx, &awss3.DeleteBucketPolicyInput{Bucket: bucket}))
 	try(c.DeleteBucketTagging(c.ctx, &awss3.DeleteBucketTaggingInput{Bucket: bucket}))
 	try(c.PutBucketVersioning(c.ctx, &awss3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}))
@@ -626,6 +625,36 @@ func TestS3Lists(t *testing.T) {
 	_, err = c.ListObjectsV2(c.ctx, &awss3.ListObjectsV2Input{Bucket: aws.String("docs"), ContinuationToken: aws.String("no token")})
 	refused(t, err, 400, "InvalidParameter")
 	listFirst(t, c)
+	versions(t, c)
+}
+
+// versions empties the bucket by its versions, as rclone does.
+func versions(t *testing.T, c s3Caller) {
+	t.Helper()
+	gone := 0
+	in := &awss3.ListObjectVersionsInput{Bucket: aws.String("docs"), Prefix: aws.String("d")}
+	for {
+		out, err := c.ListObjectVersions(c.ctx, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var objects []types.ObjectIdentifier
+		for _, v := range out.Versions {
+			objects = append(objects, types.ObjectIdentifier{Key: v.Key, VersionId: v.VersionId})
+		}
+		deleted, err := c.DeleteObjects(c.ctx, &awss3.DeleteObjectsInput{Bucket: aws.String("docs"), Delete: &types.Delete{Objects: objects}})
+		if err != nil || len(deleted.Errors) != 0 {
+			t.Fatalf("%+v %v", deleted, err)
+		}
+		gone += len(deleted.Deleted)
+		if !*out.IsTruncated {
+			break
+		}
+		in.KeyMarker, in.VersionIdMarker = out.NextKeyMarker, out.NextVersionIdMarker
+	}
+	if keys, _, _ := c.walk(&awss3.ListObjectsV2Input{Bucket: aws.String("docs"), Prefix: aws.String("d")}); gone != 1200+3 || len(keys) != 0 {
+		t.Errorf("%d deleted, %d left", gone, len(keys))
+	}
 }
 
 // listFirst walks by ListObjects, as older clients do.

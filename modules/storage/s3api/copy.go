@@ -11,7 +11,7 @@ import (
 // or without a slash in front. The only version is the one called "null".
 func ParseSource(header string) (Target, error) {
 	path, version, versioned := strings.Cut(header, "?versionId=")
-	if versioned && version != "null" {
+	if versioned && version != NullVersion {
 		return Target{}, ErrNoVersion()
 	}
 	t, err := ParseTarget(path)

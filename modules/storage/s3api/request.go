@@ -72,7 +72,7 @@ func ParseQuery(raw string) (url.Values, error) {
 // parameters are the names in a query that only tell how reading is done.
 var parameters = []string{
 	"bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "list-type", "marker",
-	"max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix", "start-after", "upload-id-marker", "versionId",
+	"max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix", "start-after", "upload-id-marker", "version-id-marker", "versionId",
 }
 
 // Subresource returns the names in the query that say what is asked for beside the

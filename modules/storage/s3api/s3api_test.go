@@ -88,11 +88,23 @@ func TestConditions(t *testing.T) {
 		headers string
 		want    int
 	}{
-		{"", 0}, {`If-Match="tag"`, 0}, {"If-Match=tag", 0}, {"If-Match=*", 0}, {`If-Match="a", "tag"`, 0}, {`If-Match="a"`, 412},
-		{`If-None-Match="tag"`, 304}, {`If-None-Match=W/"tag"`, 304}, {"If-None-Match=*", 304}, {`If-None-Match="a"`, 0},
-		{"If-Modified-Since=" + second(0), 304}, {"If-Modified-Since=" + second(-1), 0}, {"If-Modified-Since=never", 0},
-		{"If-Unmodified-Since=" + second(0), 0}, {"If-Unmodified-Since=" + second(-1), 412},
-		{`If-Match="tag"|If-Unmodified-Since=` + second(-1), 0}, {`If-None-Match="a"|If-Modified-Since=` + second(0), 0},
+		{"", 0},
+		{`If-Match="tag"`, 0},
+		{"If-Match=tag", 0},
+		{"If-Match=*", 0},
+		{`If-Match="a", "tag"`, 0},
+		{`If-Match="a"`, 412},
+		{`If-None-Match="tag"`, 304},
+		{`If-None-Match=W/"tag"`, 304},
+		{"If-None-Match=*", 304},
+		{`If-None-Match="a"`, 0},
+		{"If-Modified-Since=" + second(0), 304},
+		{"If-Modified-Since=" + second(-1), 0},
+		{"If-Modified-Since=never", 0},
+		{"If-Unmodified-Since=" + second(0), 0},
+		{"If-Unmodified-Since=" + second(-1), 412},
+		{`If-Match="tag"|If-Unmodified-Since=` + second(-1), 0},
+		{`If-None-Match="a"|If-Modified-Since=` + second(0), 0},
 		{`If-Match="a"|If-None-Match="tag"`, 412},
 	} {
 		h := http.Header{}

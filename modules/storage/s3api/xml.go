@@ -77,6 +77,33 @@ type ObjectList struct {
 	CommonPrefixes        []Prefix
 }
 
+// VersionEntry is an object in a VersionList: its one version, which is called "null".
+type VersionEntry struct {
+	Entry
+	VersionID string `xml:"VersionId"`
+	IsLatest  bool
+}
+
+// NullVersion is what S3 calls an object's version in a bucket that keeps but one.
+const NullVersion = "null"
+
+// VersionList is the answer to ListObjectVersions.
+type VersionList struct {
+	XMLName             xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListVersionsResult"`
+	Name                string
+	Prefix              string
+	KeyMarker           string
+	VersionIDMarker     string `xml:"VersionIdMarker"`
+	NextKeyMarker       string `xml:",omitempty"`
+	NextVersionIDMarker string `xml:"NextVersionIdMarker,omitempty"`
+	MaxKeys             int
+	Delimiter           string `xml:",omitempty"`
+	EncodingType        string `xml:",omitempty"`
+	IsTruncated         bool
+	Version             []VersionEntry
+	CommonPrefixes      []Prefix
+}
+
 // UploadEntry is an upload in an UploadList.
 type UploadEntry struct {
 	Key          string
