@@ -109,6 +109,13 @@ func (refusals) Routes(g *echo.Group) {
 // ErrorShape is the gateway's.
 func (refusals) ErrorShape() apierr.Shape { return gateway.Shape() }
 
+// noteUse writes down which of the project's API keys were used.
+func (f *foundation) noteUse(ctx context.Context) {
+	if err := f.registry.RecordUse(ctx, f.keys.TakeUsed()); err != nil {
+		f.log.WarnContext(ctx, "the use of API keys cannot be written down", "error", err)
+	}
+}
+
 // tenancy is what the tenants of a process have in common.
 type tenancy struct {
 	names  []string
@@ -145,8 +152,10 @@ func (f *foundation) openTenant(ctx context.Context, p registry.Project, t tenan
 	}
 	return &tenant.Tenant{
 		Handler: served.server.Handler(), Keys: child.keys, Waiting: child.waiting(served.set.Modules()),
+		Tend: child.noteUse,
 		Close: func(ctx context.Context) error {
 			defer child.tenant.DB.Close()
+			child.noteUse(ctx)
 			return served.set.Stop(ctx)
 		},
 	}, nil
@@ -183,6 +192,13 @@ func (f *foundation) child(p registry.Project) (*foundation, error) {
 	child.cfg.Storage.S3.Key = accesskey.Config{}
 	child.cfg.Storage.Images.CacheBytes /= imageShare
 	if child.keys, err = f.registry.Keys(p); err != nil {
+		return nil, err
+	}
+	live, err := f.registry.Live(f.registry.Snapshot(), p.Ref)
+	if err == nil {
+		err = child.keys.Use(live)
+	}
+	if err != nil {
 		return nil, err
 	}
 	child.log = f.log.With("project", p.Ref)

@@ -299,15 +299,30 @@ func TestProjectsInACluster(t *testing.T) {
 			t.Errorf("no key: %s", got)
 		}
 	}
-	s.admin(t, http.MethodPost, "/projects/"+ref+"/suspend", "", 200)
-	refused, deadline := 0, time.Now().Add(2*time.Second)
-	for refused < 10 { // in a row: each worker knows it
-		if strings.HasPrefix(marks(t, p.url, "apikey", p.keys.Anon.Reveal()), "540 ") {
-			refused++
-		} else if refused = 0; time.Now().After(deadline) {
-			t.Fatal("it is still served after 2 s")
+	var made struct {
+		ID     string
+		APIKey string `json:"api_key"`
+	}
+	if err := json.Unmarshal([]byte(s.admin(t, http.MethodPost, "/projects/"+ref+"/api-keys", `{"type":"secret","name":"ci"}`, 201)), &made); err != nil {
+		t.Fatal(err)
+	}
+	within := func(want, key string) {
+		t.Helper()
+		got := ""
+		seen, deadline := 0, time.Now().Add(2*time.Second)
+		for seen < 10 { // in a row: each worker knows it
+			if got = marks(t, s.url, "apikey", key); strings.HasPrefix(got, want) {
+				seen++
+			} else if seen = 0; time.Now().After(deadline) {
+				t.Fatalf("not %s after 2 s but %s", want, got)
+			}
 		}
 	}
+	within(`200 [{"mark":"`+ref, made.APIKey)
+	s.admin(t, http.MethodDelete, "/projects/"+ref+"/api-keys/"+made.ID, "", 200)
+	within("401 ", made.APIKey)
+	s.admin(t, http.MethodPost, "/projects/"+ref+"/suspend", "", 200)
+	within("540 ", p.keys.Anon.Reveal())
 	s.admin(t, http.MethodDelete, "/projects/"+ref, `{"confirm":"`+ref+`"}`, 202)
 }
 

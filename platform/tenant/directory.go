@@ -24,6 +24,8 @@ type Tenant struct {
 	// Waiting reports whether something of the project's is still to be done without
 	// a request, such as mails that wait to leave.
 	Waiting func(context.Context) bool
+	// Tend does what is to be done now and then.
+	Tend func(context.Context)
 	// Close ends it. No request is under way.
 	Close func(context.Context) error
 }
@@ -200,12 +202,12 @@ func (d *Directory) add(p registry.Project) *entry {
 	d.entries[p.Ref] = e
 	d.taken++
 	d.closing.Add(1)
-	go d.open(e)
+	go d.begin(e)
 	return e
 }
 
-// open fills e. What fails takes no room.
-func (d *Directory) open(e *entry) {
+// begin fills e. What fails takes no room.
+func (d *Directory) begin(e *entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	began := time.Now()

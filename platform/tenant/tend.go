@@ -44,6 +44,9 @@ func (d *Directory) follow(snapshot *registry.Snapshot) {
 
 // sweep closes tenants that nobody has used for a while and that have nothing left to do.
 func (d *Directory) sweep(ctx context.Context) {
+	for _, t := range d.open() {
+		t.Tend(ctx)
+	}
 	for _, e := range d.idle() {
 		waiting := e.tenant != nil && e.tenant.Waiting(ctx)
 		d.mu.Lock()
@@ -52,6 +55,19 @@ func (d *Directory) sweep(ctx context.Context) {
 		}
 		d.mu.Unlock()
 	}
+}
+
+// open lists the tenants that are in use.
+func (d *Directory) open() []*Tenant {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var open []*Tenant
+	for _, e := range d.entries {
+		if e.tenant != nil {
+			open = append(open, e.tenant)
+		}
+	}
+	return open
 }
 
 // idle lists the tenants that have been without users for long enough; failures to
