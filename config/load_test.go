@@ -106,7 +106,7 @@ func TestEveryFaultIsNamedAtOnceAndNoSecretQuoted(t *testing.T) {
 	t.Parallel()
 	file := write(t, "MADBASE_ROEL=worker\nSOMETHING=else\nPOSTGRES_PASSWORD=fine\nADMIN_PASSWORD='hush\n")
 	_, err := Load(Input{EnvFile: file, Flags: map[string]string{"lisen": ":1"}, Environ: []string{
-		"MADBASE_ROLE=boss", "LISTEN_ADDR=nowhere", "MADBASE_LISTEN_FD=2", "DATABASE_URL=mysql://root:hush@db/x", "JWT_SECRET=hush",
+		"MADBASE_ROLE=boss", "LISTEN_ADDR=nowhere", "MADBASE_LISTEN_FD=2", "MADBASE_WORKER_URL=http://{hostname}/path", "DATABASE_URL=mysql://root:hush@db/x", "JWT_SECRET=hush",
 		"MADBASE_IDLE_TIMEOUT=soon", "MADBASE_DB_POOL=many", "REDIS_URL=hush", "MADBASE_UNKNOWN=1", "PGRST_NOPE=hush",
 		"GOTRUE_NOPE=1", "MADBASE_TEST_PG_URL=fine", "PATH=/bin", "MADBASE_PUBLIC_URL=ftp://x", "ANON_KEY=hush1", "SUPABASE_ANON_KEY=hush2",
 	}})
@@ -115,7 +115,7 @@ func TestEveryFaultIsNamedAtOnceAndNoSecretQuoted(t *testing.T) {
 	}
 	for _, want := range []string{
 		`MADBASE_ROEL is not a setting (did you mean MADBASE_ROLE?)`, "SOMETHING is not a setting", ".env:4: ADMIN_PASSWORD has a quote",
-		"--lisen is not a flag", `MADBASE_ROLE: "boss"`, `LISTEN_ADDR: "nowhere"`, "MADBASE_LISTEN_FD must be 3", "DATABASE_URL: not a", "JWT_SECRET must have at least",
+		"--lisen is not a flag", `MADBASE_ROLE: "boss"`, `LISTEN_ADDR: "nowhere"`, "MADBASE_LISTEN_FD must be 3", "MADBASE_WORKER_URL must", "DATABASE_URL: not a", "JWT_SECRET must have at least",
 		`MADBASE_IDLE_TIMEOUT: "soon"`, `MADBASE_DB_POOL: "many"`, "REDIS_URL: not a", "MADBASE_UNKNOWN is not", "PGRST_NOPE is not",
 		"GOTRUE_NOPE is not", "MADBASE_PUBLIC_URL:", "ANON_KEY and SUPABASE_ANON_KEY are names of one setting",
 	} {

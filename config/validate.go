@@ -158,6 +158,11 @@ func (s Server) Validate() error {
 	if u, err := url.Parse(s.PublicURL); s.PublicURL != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 		fault("MADBASE_PUBLIC_URL: %q is not an http or https URL", s.PublicURL)
 	}
+	if text := strings.NewReplacer("{hostname}", "h", "{port}", "1").Replace(s.WorkerURL); text != "" {
+		if u, err := url.Parse(text); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || strings.Trim(u.Path, "/")+u.RawQuery != "" {
+			fault("MADBASE_WORKER_URL must look like http://host:port")
+		}
+	}
 	if s.DropIn && (len(s.Modules) != 1 || s.DatabaseURL == "") {
 		fault("MADBASE_DROP_IN (also on by PGRST_DB_URI and GOTRUE_DB_DATABASE_URL) needs exactly one module in MADBASE_MODULES and a database")
 	}
