@@ -1,18 +1,24 @@
 package e2e_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/madbase/madbase/platform/testkit"
 )
@@ -34,6 +40,14 @@ func behindPrefix(t *testing.T, target string) string {
 	return proxy.URL + "/supabase"
 }
 
+// through sends what is meant for the public address to the proxy there.
+func through(proxy string) http.RoundTripper {
+	address := strings.TrimSuffix(strings.TrimPrefix(proxy, "http://"), "/supabase")
+	return &http.Transport{DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+}
+
 // TestPublicURLs finds the public URL in everything that leaves, behind another
 // proxy that serves madbase under a path of its own.
 func TestPublicURLs(t *testing.T) {
@@ -46,7 +60,7 @@ func TestPublicURLs(t *testing.T) {
 	s := alone(t, testkit.DataDir(t), "MADBASE_PUBLIC_URL="+public+"/", "TRUSTED_PROXIES=127.0.0.1", "ADMIN_PASSWORD=an admin's password",
 		"GOTRUE_EXTERNAL_GITHUB_ENABLED=true", "GOTRUE_EXTERNAL_GITHUB_CLIENT_ID=id", "GOTRUE_EXTERNAL_GITHUB_SECRET=secret",
 		"GOTRUE_SAML_ENABLED=true", "GOTRUE_SAML_PRIVATE_KEY="+base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(key)),
-		"GOTRUE_OAUTH_SERVER_ENABLED=true", "GOTRUE_OAUTH_SERVER_AUTHORIZATION_PATH=/consent", "GOTRUE_SITE_URL=https://app.example.com")
+		"S3_PROTOCOL_ACCESS_KEY_ID=access", "S3_PROTOCOL_ACCESS_KEY_SECRET=s3 secret", "GOTRUE_OAUTH_SERVER_ENABLED=true", "GOTRUE_OAUTH_SERVER_AUTHORIZATION_PATH=/consent", "GOTRUE_SITE_URL=https://app.example.com")
 	base := behindPrefix(t, s.url)
 	do := func(method, path, body string, headers ...string) (http.Header, string) {
 		t.Helper()
@@ -99,6 +113,14 @@ func TestPublicURLs(t *testing.T) {
 	}
 	_, signed = do("POST", "/storage/v1/object/upload/sign/b/c", `{}`)
 	begins("signed upload", member(signed, "url"), "/object/upload/sign/b/c")
+
+	signer := s3.New(s3.Options{
+		BaseEndpoint: aws.String(public + "/storage/v1/s3"), Region: "stub", UsePathStyle: true, HTTPClient: &http.Client{Transport: through(base)},
+		Credentials: credentials.NewStaticCredentialsProvider("access", "s3 secret", ""),
+	})
+	if list, err := signer.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("b")}); err != nil || len(list.Contents) != 1 {
+		t.Errorf("S3: %+v %v", list, err)
+	}
 
 	_, link := do("POST", "/auth/v1/admin/generate_link", `{"type":"invite","email":"ann@example.com"}`)
 	begins("mail link", member(link, "action_link"), public+"/auth/v1/verify")

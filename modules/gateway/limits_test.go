@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/madbase/madbase/modules/gateway"
+	"github.com/madbase/madbase/platform/ratelimit"
+	"github.com/madbase/madbase/platform/redisx"
+	"github.com/madbase/madbase/platform/secret"
+	"github.com/madbase/madbase/platform/testkit"
 )
 
 // refusal is an error in the platform's dialect.
@@ -182,5 +187,41 @@ func TestUpstreamFailuresAreJSON(t *testing.T) {
 			res, body := d.get(t, http.MethodPost, "/rest/v1/a")
 			wantRefusal(t, res, body, status)
 		})
+	}
+}
+
+// Several proxies count together in Redis, and each alone while it is away.
+func TestRateOfSeveralProxies(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, ok)
+	cfg := config(w.URL)
+	cfg.Limits = gateway.Limits{PerIP: 1, IPBurst: 4}
+	url := testkit.Redis(t)
+	var doors []*door
+	var clients []*redisx.Client
+	for range 2 {
+		client, err := redisx.Open(redisx.Config{URL: secret.String(url), Prefix: "madbase", Timeout: 2 * time.Second}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		clients = append(clients, client)
+		doors = append(doors, open(t, cfg, func(deps *gateway.Deps) { deps.Limiter = ratelimit.NewRedis(client, ratelimit.NewMemory(10)) }))
+	}
+	statuses := func() (all []int) {
+		for i := range 6 {
+			res, _ := doors[i%2].get(t, http.MethodGet, "/rest/v1/a")
+			all = append(all, res.StatusCode)
+		}
+		return all
+	}
+	if got := statuses(); fmt.Sprint(got[:4]) != "[200 200 200 200]" || got[5] != http.StatusTooManyRequests {
+		t.Errorf("together: %v", got)
+	}
+	for _, client := range clients {
+		client.Close()
+	}
+	if got := statuses(); fmt.Sprint(got) != "[200 200 200 200 200 200]" { // three of each, with buckets of their own
+		t.Errorf("alone: %v", got)
 	}
 }
