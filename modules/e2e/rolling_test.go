@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -321,7 +322,7 @@ func (f *fleet) restartControl(t *testing.T) {
 	}
 }
 
-// killWorker kills a worker under reads, of which none may fail.
+// killWorker kills a worker under reads, and freezes another: none may fail.
 func (f *fleet) killWorker(t *testing.T) {
 	t.Helper()
 	l := f.load(t, false)
@@ -331,8 +332,19 @@ func (f *fleet) killWorker(t *testing.T) {
 	killed := l.done.Load()
 	f.await(t, "more reads", func() bool { return l.done.Load() > killed+2000 })
 	f.awaitWorkers(t)
-	l.end()
 	l.check(t, "kill -9")
+
+	frozen := f.workers[0] // as on a machine that is gone: nobody closes its connections
+	if err := syscall.Kill(frozen.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(frozen.PID(), syscall.SIGCONT) }()
+	f.workers = f.workers[1:]
+	f.awaitWorkers(t)
+	frozenAt := l.done.Load()
+	f.await(t, "all clients read on", func() bool { return l.done.Load() > frozenAt+1000 })
+	l.end()
+	l.check(t, "kill -STOP")
 }
 
 // prepare makes the table that is read and written, and waits until all know it.

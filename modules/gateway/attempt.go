@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -9,8 +10,16 @@ import (
 	"time"
 )
 
-// errHeaderTimeout is why an attempt ends whose answer does not begin in time.
-var errHeaderTimeout error = headerTimeout{}
+var (
+	// errHeaderTimeout is why an attempt ends whose answer does not begin in time.
+	errHeaderTimeout error = headerTimeout{}
+	// errSilent is why one ends whose upstream checks get no answer from either: its
+	// machine is gone, and nobody closes its connections.
+	errSilent = errors.New("gateway: upstream is silent")
+)
+
+// lookEvery is how often an attempt that waits looks whether its upstream is silent.
+const lookEvery = time.Second
 
 type headerTimeout struct{}
 
@@ -35,27 +44,44 @@ func attempt(r *http.Request, u *upstream, timeout time.Duration, sent *sentBody
 	ctx, cancel := context.WithCancelCause(r.Context())
 	e := &exchange{request: r.WithContext(ctx), u: u, cancel: cancel}
 	u.aim(e.request)
-	if timeout > 0 {
-		sent.ended = func() { e.await(timeout) }
+	if timeout == 0 {
+		timeout = noTimeout
 	}
+	sent.ended = func() { e.await(timeout) }
 	if sent.src != nil {
 		e.request.Body = sent
 	}
-	if timeout > 0 && (sent.src == nil || sent.src == http.NoBody || r.ContentLength == 0) {
+	if sent.src == nil || sent.src == http.NoBody || r.ContentLength == 0 {
 		e.await(timeout)
 	}
 	return e
 }
 
+// noTimeout leaves it to the transport how long a header may take.
+const noTimeout = 24 * time.Hour
+
 // await gives the answer's header its time, from now.
 func (e *exchange) await(timeout time.Duration) {
-	clock := time.AfterFunc(timeout, func() {
-		if !e.begun.Load() {
-			e.cancel(errHeaderTimeout)
-		}
-	})
+	end := time.Now().Add(timeout)
+	clock := time.AfterFunc(min(timeout, lookEvery), func() { e.look(end) })
 	if !e.clock.CompareAndSwap(nil, clock) || e.begun.Load() {
 		clock.Stop()
+	}
+}
+
+// look ends the attempt when its time is up or its upstream silent, else looks again.
+func (e *exchange) look(end time.Time) {
+	left := time.Until(end)
+	switch {
+	case e.begun.Load():
+	case e.u.silent.Load():
+		e.cancel(errSilent)
+	case left <= 0:
+		e.cancel(errHeaderTimeout)
+	default:
+		if clock := e.clock.Load(); clock != nil {
+			clock.Reset(min(left, lookEvery))
+		}
 	}
 }
 
@@ -66,11 +92,11 @@ func (e *exchange) answered(res *http.Response, err error) error {
 	if clock := e.clock.Load(); clock != nil {
 		clock.Stop()
 	}
-	if cause := context.Cause(e.request.Context()); cause == errHeaderTimeout { //nolint:errorlint // a mark of our own, never wrapped
+	if cause := context.Cause(e.request.Context()); cause == errHeaderTimeout || cause == errSilent { //nolint:errorlint // marks of our own, never wrapped
 		if err == nil {
 			_ = res.Body.Close()
 		}
-		err = errHeaderTimeout
+		err = cause
 	}
 	if err != nil {
 		e.end()

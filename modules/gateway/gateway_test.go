@@ -133,12 +133,18 @@ type worker struct {
 	*httptest.Server
 	Requests, Connections atomic.Int64
 	Down                  atomic.Bool // answers 503 to health checks
+	Frozen                atomic.Bool // answers nothing
 }
 
 func newWorker(t testing.TB, h http.HandlerFunc) *worker {
 	t.Helper()
 	w := &worker{}
 	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.Frozen.Load() {
+			_, _ = io.Copy(io.Discard, r.Body) // so that its client's leaving is seen
+			<-r.Context().Done()
+			return
+		}
 		if r.URL.Path == "/readyz" {
 			if w.Down.Load() {
 				rw.WriteHeader(http.StatusServiceUnavailable)

@@ -30,6 +30,7 @@ type upstream struct {
 	// down is what the checks say and wasUp what one once said, ejectedUntil (Unix nanoseconds) what the
 	// requests say.
 	down, wasUp  atomic.Bool
+	silent       atomic.Bool // down because checks got no answer
 	ejectedUntil atomic.Int64
 	// coldSince is when it came, or came back (Unix nanoseconds); 0 once it has its full share.
 	coldSince atomic.Int64
@@ -73,6 +74,7 @@ func (u *upstream) checked(ok, refusal bool, rise, fall int) (changed bool) {
 	defer u.mu.Unlock()
 	first := !u.seen
 	u.seen = true
+	u.silent.Store(!ok && !refusal && u.bad+1 >= fall)
 	if ok {
 		u.good, u.bad = u.good+1, 0
 		if !first && u.good < rise || !u.down.Load() {

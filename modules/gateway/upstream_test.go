@@ -260,3 +260,31 @@ func TestHeaderTimeoutOfItsClass(t *testing.T) {
 		t.Errorf("a late answer to a body: %d", res.StatusCode)
 	}
 }
+
+// Reads that wait for a worker whose machine is gone are sent to another one when
+// checks have found that; what must not be repeated fails then.
+func TestSilentUpstream(t *testing.T) {
+	t.Parallel()
+	a, b := newWorker(t, ok), newWorker(t, ok)
+	cfg := config(a.URL, b.URL)
+	cfg.HealthInterval, cfg.HealthTimeout, cfg.HealthRise, cfg.HealthFall = 200*time.Millisecond, 100*time.Millisecond, 2, 3
+	d := open(t, cfg)
+	eventually(t, "ready", func() bool { return d.Module.Ready(t.Context()) == nil })
+	d.served(t, a, 4)
+	a.Frozen.Store(true)
+	var all sync.WaitGroup
+	for _, method := range []string{http.MethodGet, http.MethodGet, http.MethodPost, http.MethodPost} { // two in turn to each worker
+		all.Go(func() {
+			res, body := d.get(t, method, "/rest/v1/items")
+			if res.StatusCode != http.StatusOK && (method == http.MethodGet || res.StatusCode != http.StatusBadGateway) {
+				t.Errorf("%s: %d %s", method, res.StatusCode, body)
+			}
+		})
+	}
+	all.Wait()
+	if n := d.served(t, b, 4); n != 4 {
+		t.Errorf("the one left got %d of 4", n)
+	}
+	a.Frozen.Store(false)
+	eventually(t, "it is back", func() bool { return d.served(t, a, 4) > 0 })
+}
