@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -65,9 +66,9 @@ func TestFrontDoor(t *testing.T) {
 	}
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true,
-		DialTLS: func(string, string) (net.Conn, error) {
+		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			secured := tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12})
-			return secured, secured.HandshakeContext(t.Context())
+			return secured, secured.HandshakeContext(ctx)
 		},
 	}
 	defer transport.CloseIdleConnections()

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/acme/autocert"
 )
@@ -31,6 +32,8 @@ type Config struct {
 
 	Redirect      string `env:"HTTP_REDIRECT_ADDR" doc:"Address as host:port on which plain HTTP is answered with the way to https, and ACME's questions are; needs TLS. Empty: none." group:"optional"`
 	ProxyProtocol bool   `env:"PROXY_PROTOCOL" doc:"Take the client's address from the PROXY protocol (1 or 2) that every connection of TRUSTED_PROXIES must then begin with." group:"optional"`
+
+	SendTimeout time.Duration `env:"MADBASE_SEND_TIMEOUT" default:"1m" doc:"How long a client may take nothing of what it is sent before it is cut off, on Linux; 0: for ever." group:"optional"`
 }
 
 // TLS reports whether clients are spoken to by TLS.
@@ -60,6 +63,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		errs = append(errs, errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together"))
+	}
+	if c.SendTimeout < 0 || c.SendTimeout > 24*time.Hour {
+		errs = append(errs, errors.New("MADBASE_SEND_TIMEOUT must be from 0 to 24h"))
 	}
 	if c.CertFile != "" && len(c.ACMEDomains) > 0 {
 		errs = append(errs, errors.New("ACME_DOMAINS and TLS_CERT_FILE exclude each other"))
@@ -142,6 +148,9 @@ func secure(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *t
 
 // Listener puts on l what the settings ask for.
 func (e *Edge) Listener(l net.Listener) net.Listener {
+	if e.cfg.SendTimeout > 0 {
+		l = &patientListener{Listener: l, limit: e.cfg.SendTimeout}
+	}
 	if e.cfg.ProxyProtocol {
 		l = &proxyListener{Listener: l, trusts: e.deps.Trusts}
 	}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package edge
+
+import (
+	"net"
+	"time"
+)
+
+// limitUnsent does nothing: only Linux can tell.
+func limitUnsent(*net.TCPConn, time.Duration) {}
