@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/madbase/madbase/modules/storage/s3api"
 	"github.com/madbase/madbase/modules/storage/store"
@@ -140,7 +141,7 @@ func choose(stored []store.MultipartPart, named []s3api.ChosenPart) (parts []blo
 
 // joinMultipart makes one blob of the parts, unless that was done before.
 func (m *Module) joinMultipart(rq *s3Call, up store.Multipart, parts []blob.Part) (blob.Info, error) {
-	multipart, target, err := m.blobOf(rq, up)
+	multipart, target, err := m.blobOf(rq.project.StoragePrefix, up)
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -181,27 +182,35 @@ func (m *Module) s3AbortUpload(rq *s3Call) error {
 	if err := rq.mayContinue(rq.overwriting(), saidBefore(up)); err != nil {
 		return err
 	}
-	parts, target, err := m.blobOf(rq, up)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := rq.finishing()
 	defer cancel()
 	err = rq.locked(ctx, up, func(q db.Queryer, up store.Multipart) error {
-		if err := parts.AbortMultipart(ctx, target); err != nil {
-			return err
-		}
-		stands, err := store.HasVersion(ctx, q, up.Bucket, up.Name, up.Version)
-		if err == nil && !stands { // bytes that were joined and got no row
-			err = m.blobs.Delete(ctx, target.Key)
-		}
-		if err != nil {
-			return err
-		}
-		return store.DeleteMultipart(ctx, q, up.ID)
+		return m.discardMultipart(ctx, q, rq.project.StoragePrefix, up)
 	})
 	if err != nil {
 		return err
 	}
 	return rq.NoContent(http.StatusNoContent)
+}
+
+// multipartLife is how long an upload lives after its last part.
+const multipartLife = time.Duration(maxResumableLife) * time.Millisecond
+
+// discardMultipart removes an upload: its bytes, unless an object has them, and then its row.
+func (m *Module) discardMultipart(ctx context.Context, q db.Queryer, prefix string, up store.Multipart) error {
+	parts, target, err := m.blobOf(prefix, up)
+	if err != nil {
+		return err
+	}
+	if err := parts.AbortMultipart(ctx, target); err != nil {
+		return err
+	}
+	stands, err := store.HasVersion(ctx, q, up.Bucket, up.Name, up.Version)
+	if err == nil && !stands { // bytes that were joined and got no row
+		err = m.blobs.Delete(ctx, target.Key)
+	}
+	if err != nil {
+		return err
+	}
+	return store.DeleteMultipart(ctx, q, up.ID)
 }

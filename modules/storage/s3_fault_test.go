@@ -9,6 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/madbase/madbase/modules/storage"
+	"github.com/madbase/madbase/platform/project"
 )
 
 // Whatever breaks off an upload, what was acknowledged stays and nothing else does.
@@ -145,4 +148,28 @@ func TestS3MetadataOfOthers(t *testing.T) {
 	refused(t, err, 501, "NotImplemented")
 	_, err = c.PutObject(c.ctx, &awss3.PutObjectInput{Bucket: aws.String("docs"), Key: aws.String("two"), Body: strings.NewReader("x"), ObjectLockMode: types.ObjectLockModeCompliance})
 	refused(t, err, 501, "NotImplemented")
+}
+
+// An upload that nobody goes on with for a week is removed with what it brought.
+func TestS3ForgottenUploads(t *testing.T) {
+	onBackends(t, func(t *testing.T, b *bench) {
+		b.bucket("docs", nil)
+		c := b.s3()
+		gone, _ := c.multipart("docs", "gone", "bytes")
+		kept, parts := c.multipart("docs", "kept", "bytes")
+		empty, _ := c.multipart("docs", "empty")
+		b.p.Exec(t, "UPDATE storage.s3_multipart_uploads SET created_at = now() - interval '8 days'")
+		b.p.Exec(t, "UPDATE storage.s3_multipart_uploads_parts SET created_at = now() - interval '8 days' WHERE upload_id = $1", gone)
+		b.again(b.blobs, func(cfg *storage.Config, deps *storage.Deps) {
+			cfg.ResumableLife, deps.Projects = 1000, project.NewDirectory(b.p.Project)
+		})
+		b.waitFor("SELECT count(*) FROM storage.s3_multipart_uploads")
+		for _, id := range []string{gone, empty} {
+			_, err := c.ListParts(c.ctx, &awss3.ListPartsInput{Bucket: aws.String("docs"), Key: aws.String("gone"), UploadId: &id})
+			refused(t, err, 404, "NoSuchUpload")
+		}
+		if _, err := c.complete("docs", "kept", kept, parts); err != nil || b.stored() != 1 {
+			t.Errorf("%v, %d blobs", err, b.stored())
+		}
+	})
 }

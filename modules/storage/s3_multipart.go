@@ -62,11 +62,11 @@ func (rq *s3Call) multipart() (store.Multipart, error) {
 }
 
 // blobOf is the upload in the blob store.
-func (m *Module) blobOf(rq *s3Call, up store.Multipart) (blob.Multipart, blob.Upload, error) {
+func (m *Module) blobOf(prefix string, up store.Multipart) (blob.Multipart, blob.Upload, error) {
 	if m.resumable.parts == nil {
 		return nil, blob.Upload{}, errors.New("storage: the blob store takes no uploads in parts")
 	}
-	key, err := blobKey(rq.project.StoragePrefix, up.Bucket, up.Name, up.Version)
+	key, err := blobKey(prefix, up.Bucket, up.Name, up.Version)
 	if err != nil {
 		return nil, blob.Upload{}, errKey(up.Name).Because(err)
 	}
@@ -81,8 +81,11 @@ func (rq *s3Call) finishing() (context.Context, context.CancelFunc) {
 // locked runs fn in a transaction that has locked the upload.
 func (rq *s3Call) locked(ctx context.Context, up store.Multipart, fn func(q db.Queryer, up store.Multipart) error) error {
 	err := store.WithMultipart(ctx, rq.project.DB.Storage, up, fn)
-	if errors.Is(err, store.ErrNotFound) {
-		err = errNoMultipart().Because(err)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return errNoMultipart().Because(err)
+	case errors.Is(err, store.ErrOverLimit):
+		return errTooLarge("object").Because(err)
 	}
 	return lockTimeout(err)
 }
@@ -107,7 +110,7 @@ func (m *Module) s3CreateUpload(rq *s3Call) error {
 	}
 	up := store.Multipart{Bucket: rq.bucket, Name: rq.key, Version: uuid.NewString(), OwnerID: rq.owner(), UserMetadata: in.userMetadata}
 	up.Metadata, _ = json.Marshal(initial{in.mimeType, in.cacheControl}) // strings always marshal
-	parts, target, err := m.blobOf(rq, up)
+	parts, target, err := m.blobOf(rq.project.StoragePrefix, up)
 	if err != nil {
 		return err
 	}
@@ -153,10 +156,11 @@ func (m *Module) s3UploadPart(rq *s3Call) error {
 	return rq.NoContent(http.StatusOK)
 }
 
-// takePart stores a part of size bytes. They count against the limit before they
-// come, so that parts which come at once cannot exceed it together.
-func (m *Module) takePart(rq *s3Call, number int, body io.Reader, size int64) (store.MultipartPart, error) {
-	part := store.MultipartPart{Number: number, Size: size}
+// takePart stores a part of size bytes. They count against the limit before they come.
+func (m *Module) takePart(rq *s3Call, number int, body io.Reader, size int64) (part store.MultipartPart, err error) {
+	if size > sigv4.MaxPayload {
+		return part, errTooLarge("object")
+	}
 	bucket, err := rq.anyBucket()
 	if err != nil {
 		return part, err
@@ -168,49 +172,46 @@ func (m *Module) takePart(rq *s3Call, number int, body io.Reader, size int64) (s
 	if err := rq.mayContinue(rq.overwriting(), saidBefore(up)); err != nil {
 		return part, err
 	}
-	if err := m.reserve(rq, up, part, m.sizeLimitOf(bucket)); err != nil {
+	part = store.MultipartPart{Number: number, Size: size}
+	limit := m.sizeLimitOf(bucket)
+	err = rq.locked(rq.ctx(), up, func(q db.Queryer, up store.Multipart) error { return store.ReservePart(rq.ctx(), q, up, part, limit) })
+	if err != nil {
 		return part, err
 	}
-	if err := m.storePart(rq, up, &part, body); err != nil {
+	if part.ETag, err = m.storePart(rq, up, part, body); err == nil {
+		part.CreatedAt, err = rq.notePart(up, part, limit)
+	}
+	if err != nil {
 		ctx, cancel := rq.finishing()
 		defer cancel()
-		return part, errors.Join(err, rq.locked(ctx, up, func(q db.Queryer, up store.Multipart) error {
-			return store.ReleasePart(ctx, q, up, part)
-		}))
+		return part, errors.Join(err, rq.locked(ctx, up, func(q db.Queryer, up store.Multipart) error { return store.ReleasePart(ctx, q, up, part) }))
 	}
 	return part, nil
 }
 
-func (m *Module) reserve(rq *s3Call, up store.Multipart, part store.MultipartPart, limit int64) error {
-	if part.Size > sigv4.MaxPayload {
-		return errTooLarge("object")
-	}
-	err := rq.locked(rq.ctx(), up, func(q db.Queryer, up store.Multipart) error { return store.ReservePart(rq.ctx(), q, up, part, limit) })
-	if errors.Is(err, store.ErrOverLimit) {
-		return errTooLarge("object").Because(err)
-	}
-	return err
-}
-
-func (m *Module) storePart(rq *s3Call, up store.Multipart, part *store.MultipartPart, body io.Reader) error {
-	parts, target, err := m.blobOf(rq, up)
+func (m *Module) storePart(rq *s3Call, up store.Multipart, part store.MultipartPart, body io.Reader) (etag string, err error) {
+	parts, target, err := m.blobOf(rq.project.StoragePrefix, up)
 	if err != nil {
-		return err
+		return "", err
 	}
 	stored, err := parts.UploadPart(rq.ctx(), target, part.Number, body, part.Size)
 	if errors.Is(err, blob.ErrNotFound) {
-		return errNoMultipart().Because(err)
+		return "", errNoMultipart().Because(err)
 	}
 	if err != nil {
-		return putError(err)
+		return "", putError(err)
 	}
-	part.ETag = stored.ETag
+	return stored.ETag, nil
+}
+
+func (rq *s3Call) notePart(up store.Multipart, part store.MultipartPart, limit int64) (at *store.Time, err error) {
 	ctx, cancel := rq.finishing()
 	defer cancel()
-	return rq.locked(ctx, up, func(q db.Queryer, up store.Multipart) (err error) {
-		part.CreatedAt, err = store.InsertPart(ctx, q, up, *part)
+	err = rq.locked(ctx, up, func(q db.Queryer, up store.Multipart) (err error) {
+		at, err = store.InsertPart(ctx, q, up, part, limit)
 		return err
 	})
+	return at, err
 }
 
 // s3ListParts lists the parts that the caller may see.

@@ -68,14 +68,28 @@ func (m *Module) sweepAll(ctx context.Context) {
 	}
 }
 
-// sweep goes on after a fault: it may be of one upload only.
+// sweep removes uploads of both protocols whose time is over.
 func (m *Module) sweep(ctx context.Context, p *project.Project) (n int, faults error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
-	for failed := 0; n < sweepMost && failed < sweepFaults; n++ {
-		err := store.WithExpiredUpload(ctx, p.DB.Storage, func(q db.Queryer, up store.Upload) error {
+	resumable, errResumable := sweepEach(func() error {
+		return store.WithExpiredUpload(ctx, p.DB.Storage, func(q db.Queryer, up store.Upload) error {
 			return m.discard(ctx, q, p.StoragePrefix, up)
 		})
+	})
+	multipart, errMultipart := sweepEach(func() error {
+		return store.WithForgottenMultipart(ctx, p.DB.Storage, multipartLife, func(q db.Queryer, up store.Multipart) error {
+			return m.discardMultipart(ctx, q, p.StoragePrefix, up)
+		})
+	})
+	return resumable + multipart, errors.Join(errResumable, errMultipart)
+}
+
+// sweepEach removes one after the other until there is none. It goes on after a
+// fault: that may be of one upload only.
+func sweepEach(remove func() error) (n int, faults error) {
+	for failed := 0; n < sweepMost && failed < sweepFaults; n++ {
+		err := remove()
 		if errors.Is(err, store.ErrNotFound) {
 			return n, faults
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -79,13 +80,38 @@ func WithMultipart(ctx context.Context, pool *pgxpool.Pool, up Multipart, fn fun
 	return nil
 }
 
-// ReservePart notes that size bytes are to come as part number, in place of those
-// that it has. ErrOverLimit when the upload would then have more than limit.
+// WithForgottenMultipart is WithMultipart for any upload that nobody has locked and
+// to which nothing came for life: now one, now another. ErrNotFound when there is none.
+func WithForgottenMultipart(ctx context.Context, pool *pgxpool.Pool, life time.Duration, fn func(q db.Queryer, up Multipart) error) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var up Multipart
+		err := oneJSON(ctx, tx, &up, `
+			SELECT row_to_json(u) FROM storage.s3_multipart_uploads u
+			WHERE u.created_at < now() - $1::interval AND NOT EXISTS (
+				SELECT FROM storage.s3_multipart_uploads_parts p WHERE p.upload_id = u.id AND p.created_at >= now() - $1::interval)
+			ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED`, life)
+		if err != nil {
+			return err
+		}
+		return fn(tx, up)
+	})
+	if err != nil {
+		return fmt.Errorf("store: in forgotten multipart upload: %w", err)
+	}
+	return nil
+}
+
+// otherParts is the size of an upload's parts but the one of number $3.
+const otherParts = "(SELECT coalesce(sum(p.size), 0) FROM storage.s3_multipart_uploads_parts p WHERE p.upload_id = $1 AND p.part_number <> $3)"
+
+// ReservePart notes that bytes are to come as a part, in place of those that it has.
+// ErrOverLimit when the upload would then have more than limit, or when as much
+// again is on its way: what a process that died had noted counts for ever, and must
+// not keep the part from coming anew.
 func ReservePart(ctx context.Context, q db.Queryer, up Multipart, part MultipartPart, limit int64) error {
 	tag, err := q.Exec(ctx, `
 		UPDATE storage.s3_multipart_uploads u SET in_progress_size = u.in_progress_size + $2
-		WHERE u.id = $1 AND u.in_progress_size + $2 <= $4 + coalesce(
-			(SELECT sum(p.size) FROM storage.s3_multipart_uploads_parts p WHERE p.upload_id = $1 AND p.part_number = $3), 0)`,
+		WHERE u.id = $1 AND `+otherParts+` + $2 <= $4 AND u.in_progress_size + $2 <= 2 * $4::numeric`,
 		up.ID, part.Size, part.Number, limit)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrOverLimit
@@ -106,19 +132,23 @@ func ReleasePart(ctx context.Context, q db.Queryer, up Multipart, part Multipart
 }
 
 // InsertPart notes a stored part, in place of one of the same number, and returns
-// when that was. q must be that of WithMultipart.
-func InsertPart(ctx context.Context, q db.Queryer, up Multipart, part MultipartPart) (*Time, error) {
+// when that was. q must be that of WithMultipart. ErrOverLimit when others that came
+// meanwhile leave no room for it under limit.
+func InsertPart(ctx context.Context, q db.Queryer, up Multipart, part MultipartPart, limit int64) (*Time, error) {
 	var at Time
 	err := q.QueryRow(ctx, `
 		WITH replaced AS (
-			DELETE FROM storage.s3_multipart_uploads_parts WHERE upload_id = $1 AND part_number = $2 RETURNING size
+			DELETE FROM storage.s3_multipart_uploads_parts WHERE upload_id = $1 AND part_number = $3 RETURNING size
 		), counted AS (
 			UPDATE storage.s3_multipart_uploads SET in_progress_size = in_progress_size - (SELECT sum(size) FROM replaced)
 			WHERE id = $1 AND EXISTS (SELECT FROM replaced)
 		)
-		INSERT INTO storage.s3_multipart_uploads_parts (upload_id, part_number, size, etag, bucket_id, key, version, owner_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created_at`,
-		up.ID, part.Number, part.Size, part.ETag, up.Bucket, up.Name, up.Version, up.OwnerID).Scan(&at.Time)
+		INSERT INTO storage.s3_multipart_uploads_parts (upload_id, size, part_number, etag, bucket_id, key, version, owner_id)
+		SELECT $1, $2::bigint, $3::integer, $4, $5, $6, $7, $8 WHERE `+otherParts+` + $2 <= $9 RETURNING created_at`,
+		up.ID, part.Size, part.Number, part.ETag, up.Bucket, up.Name, up.Version, up.OwnerID, limit).Scan(&at.Time)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrOverLimit
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: insert part: %w", err)
 	}
