@@ -211,3 +211,69 @@ func (s *shape) s3Send(t *testing.T, method, url string, size int64) int64 {
 	}
 	return n
 }
+
+// TestKillDuringS3Parts kills madbase while a part comes: the parts that were
+// acknowledged are there after it, the other one comes anew, and the object is whole.
+func TestKillDuringS3Parts(t *testing.T) {
+	t.Parallel()
+	for name, env := range map[string]func(*testing.T) []string{
+		"folder": func(*testing.T) []string { return nil },
+		"S3":     s3Settings,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := append(append([]string{fmt.Sprintf("UPLOAD_FILE_SIZE_LIMIT=%d", 5<<20+40<<20)}, s3Keys...), env(t)...)
+			dir, bucket, key := testkit.DataDir(t), aws.String("docs"), aws.String("large")
+			s := alone(t, dir, settings...)
+			s.createBucket(t, "docs")
+			c := s.s3("access", "secret", "")
+			begun, err := c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := bytes.Repeat([]byte("first"), 1<<20)
+			if _, err := c.UploadPart(t.Context(), &awss3.UploadPartInput{Bucket: bucket, Key: key, UploadId: begun.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader(first)}); err != nil {
+				t.Fatal(err)
+			}
+			second := func(c *awss3.Client) string {
+				r, err := awss3.NewPresignClient(c).PresignUploadPart(t.Context(), &awss3.UploadPartInput{Bucket: bucket, Key: key, UploadId: begun.UploadId, PartNumber: aws.Int32(2)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r.URL
+			}
+			over, killed := make(chan int), make(chan struct{})
+			body, url := &stalled{left: 30 << 20, reached: make(chan struct{}), end: killed}, second(c)
+			go func() {
+				status, _ := s.send(t, http.MethodPut, url, body, 40<<20)
+				over <- status
+			}()
+			<-body.reached
+			s.proxy.Kill()
+			close(killed)
+			if status := <-over; status != 0 {
+				t.Errorf("a part that was killed was answered with %d", status)
+			}
+
+			s = alone(t, dir, settings...)
+			c = s.s3("access", "secret", "")
+			list, err := c.ListParts(t.Context(), &awss3.ListPartsInput{Bucket: bucket, Key: key, UploadId: begun.UploadId})
+			if err != nil || len(list.Parts) != 1 || *list.Parts[0].Size != int64(len(first)) {
+				t.Fatalf("%+v %v", list, err)
+			}
+			s.s3Send(t, http.MethodPut, second(c), 40<<20) // all that the limit leaves
+			if _, err := c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{Bucket: bucket, Key: key, UploadId: begun.UploadId}); err != nil {
+				t.Fatal(err)
+			}
+			out, err := c.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: bucket, Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Body.Close()
+			got, err := io.ReadAll(out.Body)
+			if err != nil || !bytes.HasPrefix(got, first) || len(got) != len(first)+40<<20 {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+}
