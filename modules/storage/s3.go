@@ -80,11 +80,11 @@ var s3Copies = [...]s3Route{
 // findS3 returns the operation that a request asks for.
 func findS3(r *http.Request, level s3api.Level, query url.Values) (s3Route, error) {
 	subresource := s3api.Subresource(r.Method, query)
+	copies, known := r.Header.Get("X-Amz-Copy-Source") != "", false
 	routes := s3Routes[:]
-	if r.Header.Get("X-Amz-Copy-Source") != "" {
+	if copies {
 		routes = s3Copies[:]
 	}
-	known := false
 	for _, route := range routes {
 		if route.method != r.Method || route.level != level {
 			continue
@@ -93,7 +93,7 @@ func findS3(r *http.Request, level s3api.Level, query url.Values) (s3Route, erro
 			return route, nil
 		}
 	}
-	if known || subresource != "" || len(routes) == len(s3Copies) {
+	if known || copies || subresource != "" {
 		return s3Route{}, s3api.ErrNotImplemented()
 	}
 	return s3Route{}, s3api.ErrMethod()

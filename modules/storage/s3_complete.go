@@ -12,6 +12,7 @@ import (
 
 	"github.com/madbase/madbase/modules/storage/s3api"
 	"github.com/madbase/madbase/modules/storage/store"
+	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/db"
 )
@@ -121,7 +122,7 @@ func choose(stored []store.MultipartPart, named []s3api.ChosenPart) (parts []blo
 		p, found := byNumber[n.PartNumber]
 		switch {
 		case i > 0 && n.PartNumber <= named[i-1].PartNumber:
-			return nil, 0, fail(http.StatusBadRequest, "InvalidPartOrder", "InvalidPartOrder",
+			return nil, 0, apierr.New(http.StatusBadRequest, "InvalidPartOrder",
 				"The list of parts was not in ascending order. Parts must be ordered by part number.")
 		case !found || s3api.Unquote(n.ETag) != p.ETag:
 			return nil, 0, errPart()
@@ -133,7 +134,7 @@ func choose(stored []store.MultipartPart, named []s3api.ChosenPart) (parts []blo
 	}
 	for i, p := range parts {
 		if size += p.Size; p.Size < blob.MinPart && i < len(parts)-1 {
-			return nil, 0, fail(http.StatusBadRequest, "EntityTooSmall", "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+			return nil, 0, apierr.New(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
 		}
 	}
 	return parts, size, nil

@@ -24,11 +24,11 @@ import (
 // abort it removes what there is.
 
 func errNoMultipart() *apierr.Error {
-	return fail(http.StatusNotFound, "NoSuchUpload", "NoSuchUpload", "Upload not found")
+	return apierr.New(http.StatusNotFound, "NoSuchUpload", "Upload not found")
 }
 
 func errPart() *apierr.Error {
-	return fail(http.StatusBadRequest, "InvalidPart", "InvalidPart",
+	return apierr.New(http.StatusBadRequest, "InvalidPart",
 		"One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.")
 }
 
@@ -146,7 +146,7 @@ func (m *Module) s3UploadPart(rq *s3Call) error {
 		return err
 	}
 	if rq.body.Size() < 0 {
-		return fail(http.StatusBadRequest, "MissingContentLength", "MissingContentLength", "You must provide the Content-Length HTTP header.")
+		return apierr.New(http.StatusBadRequest, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	}
 	part, err := m.takePart(rq, number, requestBody{rq.body}, rq.body.Size())
 	if err != nil {
