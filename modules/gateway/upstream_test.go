@@ -56,10 +56,12 @@ func (d *door) served(t *testing.T, w *worker, n int) int {
 
 func TestWorkersJoinAndLeave(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
 	a := newWorker(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/rest/v1/slow" {
-			<-release
+			<-held
 		}
 		ok(w, r)
 	})
@@ -91,7 +93,7 @@ func TestWorkersJoinAndLeave(t *testing.T) {
 	if n := d.served(t, b, 2); n != 2 {
 		t.Error("an empty list was believed")
 	}
-	close(release)
+	release()
 	if status := <-slow; status != http.StatusOK {
 		t.Errorf("the request that was under way: %d", status)
 	}
@@ -143,19 +145,20 @@ func TestTheLessBusyOfTwo(t *testing.T) {
 	cfg.Balance = "least"
 	d := open(t, cfg, counting(set))
 	var all sync.WaitGroup
-	for a.Requests.Load() == 0 { // until one is held there
+	defer all.Wait()
+	defer close(release)
+	sent := int64(0)
+	for ; a.Requests.Load() == 0; sent++ { // until one is held there
 		all.Go(func() { d.get(t, http.MethodGet, "/rest/v1/items") })
 		<-time.After(time.Millisecond)
 	}
 	eventually(t, "the others have their answers", func() bool {
-		return strings.Contains(text(set), `in_flight{group="worker",upstream="`+strings.TrimPrefix(b.URL, "http://")+`"} 0`)
+		return a.Requests.Load()+b.Requests.Load() == sent && strings.Contains(text(set), `in_flight{group="worker",upstream="`+strings.TrimPrefix(b.URL, "http://")+`"} 0`)
 	})
 	before := a.Requests.Load()
 	if n := d.served(t, b, 50); n != 50 || a.Requests.Load() != before {
 		t.Errorf("the idle one got %d of 50", n)
 	}
-	close(release)
-	all.Wait()
 }
 
 func TestSlowStart(t *testing.T) {
