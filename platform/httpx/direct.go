@@ -135,8 +135,9 @@ type directConn struct {
 	since    time.Time // when it became idle
 }
 
-// abort ends what is under way on c, when its request does.
-func (c *directConn) abort() { _ = c.SetDeadline(time.Unix(1, 0)) }
+// abort ends what is under way on c, when its request does. A deadline would not
+// do: exchange may set another one at that moment.
+func (c *directConn) abort() { _ = c.Close() }
 
 // Read implements io.Reader.
 func (c *directConn) Read(p []byte) (int, error) {
@@ -203,8 +204,8 @@ func (b *directBody) Close() error {
 	return nil
 }
 
-// end gives the connection back, or closes it. A request that has ended already
-// may have left a deadline on it.
+// end gives the connection back, or closes it, as a request that has ended already
+// may do just now.
 func (b *directBody) end(keep bool) {
 	b.ended = true
 	if b.conn.release() && keep && b.conn.in.Buffered() == 0 {

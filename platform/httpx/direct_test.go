@@ -139,7 +139,7 @@ func TestDirectAfterARestart(t *testing.T) {
 func TestDirectEndsWithItsRequest(t *testing.T) {
 	t.Parallel()
 	for _, headerFirst := range []bool{false, true} {
-		gone := make(chan struct{}, 1)
+		arrived, gone := make(chan struct{}), make(chan struct{})
 		s, _ := counted(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/quick" {
 				return
@@ -148,13 +148,17 @@ func TestDirectEndsWithItsRequest(t *testing.T) {
 				_, _ = io.WriteString(w, "begun")
 				w.(http.Flusher).Flush()
 			}
+			close(arrived)
 			<-r.Context().Done()
-			gone <- struct{}{}
+			close(gone)
 		})
 		d := newDirect(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		if _, _, err := ask(ctx, d, "GET", s.URL); err == nil || !headerFirst && !errors.Is(err, context.DeadlineExceeded) {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-arrived
+			cancel()
+		}()
+		if _, _, err := ask(ctx, d, "GET", s.URL); err == nil || !headerFirst && !errors.Is(err, context.Canceled) {
 			t.Errorf("header first %t: %v", headerFirst, err)
 		}
 		<-gone
