@@ -13,7 +13,11 @@ import (
 	"testing"
 	"time"
 
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/madbase/madbase/modules/storage"
+	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/blob/fs"
 	"github.com/madbase/madbase/platform/project"
 )
@@ -400,5 +404,47 @@ func TestOutboxSettings(t *testing.T) {
 		if err != nil && (!strings.Contains(err.Error(), "WEBHOOK_URL") || !strings.Contains(err.Error(), "CDN_PURGE_ENDPOINT_URL")) {
 			t.Error(err)
 		}
+	}
+}
+
+// Events of the S3 protocol come from the same places.
+func TestWebhookHearsOfS3(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	b := newsBench(t, o)
+	b = b.again(b.blobs, s3Heard(b, o))
+	b.bucket("docs", nil)
+	s3 := b.s3()
+	docs, a, large, copied, source := "docs", "a", "large", "copied", "docs/a"
+	s3.put(docs, a, "one")
+	s3.put(docs, a, "two")
+	id, parts := s3.multipart(docs, large, strings.Repeat("x", blob.MinPart), "end")
+	if _, err := s3.complete(docs, large, id, parts); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s3.CopyObject(t.Context(), &awss3.CopyObjectInput{Bucket: &docs, Key: &copied, CopySource: &source}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s3.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &docs, Key: &a}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s3.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{
+		Bucket: &docs, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: &large}, {Key: &copied}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"ObjectCreated:Copy docs/copied s3", "ObjectCreated:Post docs/a s3", "ObjectCreated:Post docs/large s3", "ObjectCreated:Put docs/a s3",
+		"ObjectRemoved:Delete docs/a ", "ObjectRemoved:Delete docs/copied ", "ObjectRemoved:Delete docs/large ",
+	}
+	if got := told(t, o.wait(len(want))); !slices.Equal(got, want) {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+}
+
+func s3Heard(b *bench, o *office) func(*storage.Config, *storage.Deps) {
+	return func(c *storage.Config, d *storage.Deps) {
+		s3On(c)
+		c.Outbox.WebhookURL, d.Projects = o.url+"/hook", project.NewDirectory(b.p.Project)
 	}
 }
