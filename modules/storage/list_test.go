@@ -40,13 +40,13 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.bucket("l", nil)
-	b.fill("l", "b.txt", "a.txt", "Zeta.txt", "dir/x.txt", "dir/sub/y.txt", "dir/sub/z.txt", "dir/Abc.txt", "d_r/1.txt", "dir.txt", "dir!/a", "Dir/upper.txt")
+	b.fill("l", "b.txt", "a.txt", "Zeta.txt", "dir/x.txt", "dir/sub/y.txt", "dir/sub/z.txt", "dir/Abc.txt", "d_r/1.txt", "dir.txt", "dir!/a", "Dir/upper.txt", "deep/a/b/f.png")
 	for _, c := range []struct {
 		what string
 		body map[string]any
 		want []string
 	}{
-		{"root", map[string]any{"prefix": ""}, []string{"a.txt", "b.txt", "d_r/", "dir!/", "dir.txt", "Dir/", "Zeta.txt"}},
+		{"root", map[string]any{"prefix": ""}, []string{"a.txt", "b.txt", "d_r/", "deep/", "dir!/", "dir.txt", "Dir/", "Zeta.txt"}},
 		{"folder", map[string]any{"prefix": "dir"}, []string{"Abc.txt", "sub/", "upper.txt", "x.txt"}},
 		{"folder with slash", map[string]any{"prefix": "dir/sub/"}, []string{"y.txt", "z.txt"}},
 		{"no folder", map[string]any{"prefix": "nope"}, nil},
@@ -55,6 +55,11 @@ func TestList(t *testing.T) {
 		{"search", map[string]any{"prefix": "dir", "search": "a"}, []string{"Abc.txt"}},
 		{"search for a folder", map[string]any{"prefix": "dir", "search": "S"}, []string{"sub/"}},
 		{"search at the root", map[string]any{"prefix": "", "search": "dir."}, []string{"dir.txt"}},
+		{"search across folders", map[string]any{"prefix": "", "search": "deep/a/b/"}, []string{"deep/a/b/f.png"}},
+		{"search for a name across folders", map[string]any{"prefix": "deep", "search": "a/b/f.png"}, []string{"a/b/f.png"}},
+		{"search across folders by time", map[string]any{"prefix": "deep", "search": "a/b/f.png", "sortBy": map[string]any{"column": "created_at"}}, []string{"a/b/f.png"}},
+		{"search for folders across folders", map[string]any{"prefix": "", "search": "deep/a/"}, []string{"deep/a/b/"}},
+		{"search across folders in vain", map[string]any{"prefix": "deep", "search": "x/f.png"}, nil},
 		{"underscore is itself", map[string]any{"prefix": "d_r"}, []string{"1.txt"}},
 		{"underscore is itself by time", map[string]any{"prefix": "d_r", "sortBy": map[string]any{"column": "created_at"}}, []string{"1.txt"}},
 		{"by time", map[string]any{"prefix": "dir", "sortBy": map[string]any{"column": "created_at", "order": "asc"}}, []string{"sub/", "x.txt", "Abc.txt", "upper.txt"}},
