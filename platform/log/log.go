@@ -4,6 +4,7 @@ package log
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,15 +19,17 @@ import (
 type Config struct {
 	Level  string `env:"LOG_LEVEL,RUST_LOG,PGRST_LOG_LEVEL,GOTRUE_LOG_LEVEL" default:"info" names:"first" doc:"Least severe level that is logged: debug, info, warn or error. Of a list of directives as RUST_LOG has them, the first plain level counts. LOG_LEVEL wins over the other names." group:"optional"`
 	Format string `env:"LOG_FORMAT" default:"auto" doc:"Form of log lines: text, json, or auto (text on a terminal, json elsewhere)." group:"optional"`
+	Recent RecentConfig
 }
 
 // Validate names every fault of the settings.
 func (c Config) Validate() error {
+	err := c.Recent.Validate()
 	switch c.Format {
 	case "auto", "text", "json":
-		return nil
+		return err
 	}
-	return fmt.Errorf("LOG_FORMAT: %q is none of auto, text, json", c.Format)
+	return errors.Join(err, fmt.Errorf("LOG_FORMAT: %q is none of auto, text, json", c.Format))
 }
 
 // Deps are what the logger writes to and asks.
@@ -37,6 +40,8 @@ type Deps struct {
 	RequestID func(ctx context.Context) string
 	// Role is the process's role, in every line when set.
 	Role string
+	// Recent remembers the lines; may be nil.
+	Recent *Recent
 }
 
 // New returns the logger that cfg describes. Every process, and every server in
@@ -49,15 +54,32 @@ func New(cfg Config, deps Deps) *slog.Logger {
 	options := &slog.HandlerOptions{Level: ParseLevel(cfg.Level), ReplaceAttr: readable}
 	var h slog.Handler
 	if cfg.Format == "json" || cfg.Format != "text" && !isTerminal(out) {
+		if deps.Recent != nil {
+			out = both{out, deps.Recent}
+		}
 		h = slog.NewJSONHandler(out, options)
 	} else {
 		h = slog.NewTextHandler(out, options)
+		if deps.Recent != nil {
+			h = slog.NewMultiHandler(h, slog.NewJSONHandler(deps.Recent, options))
+		}
 	}
 	l := slog.New(&contextHandler{Handler: h, requestID: deps.RequestID})
 	if deps.Role != "" {
 		l = l.With("role", deps.Role)
 	}
 	return l
+}
+
+// both writes each line to out and remembers it, whether out takes it or not.
+type both struct {
+	out    io.Writer
+	recent *Recent
+}
+
+func (b both) Write(line []byte) (int, error) {
+	_, _ = b.recent.Write(line) // never fails
+	return b.out.Write(line)
 }
 
 // readable writes durations as 1.5s in JSON too, where slog would count nanoseconds.
