@@ -33,7 +33,7 @@ type Target struct {
 // the flag --url names another.
 func Commands(target func(*cobra.Command) (Target, error)) []*cobra.Command {
 	a := &app{target: target}
-	all := []*cobra.Command{a.projectCommand(), a.keyCommand(), a.signingKeyCommand(), a.s3KeyCommand(), a.settingsCommand(), a.auditCommand()}
+	all := []*cobra.Command{a.projectCommand(), a.keyCommand(), a.signingKeyCommand(), a.s3KeyCommand(), a.settingsCommand(), a.auditCommand(), a.logsCommand()}
 	for _, cmd := range all {
 		cmd.PersistentFlags().StringVar(&a.url, "url", "", "address of madbase (MADBASE_URL)")
 		cmd.PersistentFlags().BoolVar(&a.json, "json", false, "print what the server answers as JSON")

@@ -7,7 +7,7 @@ import (
 
 // Config says which madbase the commands are for.
 type Config struct {
-	URL string `env:"MADBASE_URL" doc:"Address at which the commands project, key, signing-key, s3-key, settings and audit reach madbase or its control process. Empty: the public URL." group:"optional"`
+	URL string `env:"MADBASE_URL" doc:"Address at which the commands project, key, signing-key, s3-key, settings, audit and logs reach madbase or its control process. Empty: the public URL." group:"optional"`
 }
 
 // Validate names a faulty address.

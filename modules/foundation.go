@@ -39,6 +39,7 @@ type foundation struct {
 	opt Options
 
 	log       *slog.Logger
+	recent    *log.Recent // what log said last
 	metrics   *metrics.Set
 	telemetry *telemetry.Telemetry
 	transport *http.Transport
@@ -74,8 +75,9 @@ const limitedKeys = 100_000
 func open(ctx context.Context, cfg *config.Config, o Options) (*foundation, error) {
 	f := &foundation{
 		cfg: cfg, opt: o, metrics: metrics.NewSet(), transport: httpx.NewTransport(cfg.Transport),
-		log: log.New(cfg.Log, log.Deps{Out: o.Err, RequestID: httpx.RequestID, Role: cfg.Server.Role}),
+		recent: log.NewRecent(cfg.Log.Recent),
 	}
+	f.log = log.New(cfg.Log, log.Deps{Out: o.Err, RequestID: httpx.RequestID, Role: cfg.Server.Role, Recent: f.recent})
 	for _, step := range []func(context.Context) error{
 		f.openTelemetry, f.openProxies, f.openKeys, f.openRedis, f.openDatabase, f.openProject, f.openRegistry, f.openTopology, f.openBlobs,
 	} {

@@ -104,6 +104,7 @@ func assemble(f *foundation, names []string) (program, error) {
 	if slices.Contains(names, "auth") {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + password.Slots()) // hashing takes no processor from requests: Linux shares the cores out
 	}
+	f.tellLogs(front)
 	made := f.serveProjects(names, front, behind)
 	for _, name := range names {
 		var m module.Module
@@ -210,7 +211,7 @@ func (f *foundation) control() (module.Module, error) {
 	return control.New(f.cfg.Control, control.Deps{
 		Projects: f.projects, Log: f.log, Limiter: f.limiter, Transport: f.transport,
 		Proxies: f.proxies, Parts: f.parts(), Workers: f.workerParts, Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
-		Topology: f.serveTopology(), Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys,
+		Topology: f.serveTopology(), Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys, LogSources: f.logSources,
 		Provisioner: f.provisioner, PublicURL: f.projectURL,
 		S3Keys: s3Keys{accesskey.New(f.cfg.Storage.S3.Key, f.projects, f.sealer())},
 	})

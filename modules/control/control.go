@@ -47,6 +47,8 @@ type Deps struct {
 	Inbox Inbox
 	// Topology tells madbase's own proxies of workers; nil where no database knows them.
 	Topology echo.HandlerFunc
+	// LogSources are the processes whose recent logs are searched, this one first.
+	LogSources func(context.Context) ([]LogSource, error)
 	// Registry has the projects, their settings and keys.
 	Registry *registry.Registry
 	// Provisioner makes projects, and PublicURL is where their clients find them.

@@ -97,7 +97,7 @@ func TestLogStoreFaults(t *testing.T) {
 			}
 		})
 	}
-	status, _, body := open(t, config()).call(t, http.MethodGet, "/logs?query=x", "", bearer(password)...)
+	status, _, body := open(t, config()).call(t, http.MethodGet, "/logs?query=x&source=loki", "", bearer(password)...)
 	if status != 501 || !strings.Contains(body, "LOKI_URL") {
 		t.Errorf("without a store: %d %s", status, body)
 	}

@@ -159,3 +159,22 @@ func manageKeys(t *testing.T, m *manager) {
 		t.Errorf("audit log: %s", got)
 	}
 }
+
+// A request's lines are found in the log of the worker that had it, and nobody else may ask.
+func TestManageLogsOfACluster(t *testing.T) {
+	t.Parallel()
+	s := cluster(t, "MADBASE_WORKER_URL=http://127.0.0.1:{port}", "LOG_LEVEL=debug")
+	m := &manager{s, []string{"ADMIN_PASSWORD=an admin's password", "MADBASE_URL=" + s.url}}
+	testkit.Get(t, s.url+"/auth/v1/settings", "apikey", s.keys.Anon.Reveal(), "X-Request-Id", "look-for-me-1")
+	got := m.run(t, "logs", "--request-id", "look-for-me-1", "--level", "debug")
+	if !strings.Contains(got, "[worker http://127.0.0.1:") || !strings.Contains(got, "/auth/v1/settings") {
+		t.Errorf("got %s", got)
+	}
+	for _, token := range []string{"", "Bearer " + s.keys.Service.Reveal()} {
+		for _, p := range []string{s.workers[0].URL, s.url} {
+			if status, body := testkit.Get(t, p+"/internal/logs", "Authorization", token); status != 401 {
+				t.Errorf("%s: %d %s", p, status, body)
+			}
+		}
+	}
+}
