@@ -124,6 +124,12 @@ func TestManageKeysAlone(t *testing.T) {
 	manageKeys(t, &manager{s, []string{"ADMIN_PASSWORD=an admin's password", "MADBASE_URL=" + s.url}})
 }
 
+func TestManageKeysCluster(t *testing.T) {
+	t.Parallel()
+	s := cluster(t)
+	manageKeys(t, &manager{s, []string{"ADMIN_PASSWORD=an admin's password", "MADBASE_URL=" + s.url}})
+}
+
 // manageKeys makes, uses and revokes API keys, and rotates signing keys while a user
 // stays signed in.
 func manageKeys(t *testing.T, m *manager) {
