@@ -19,7 +19,6 @@ import (
 	"github.com/madbase/madbase/modules/gateway"
 	"github.com/madbase/madbase/modules/rest"
 	"github.com/madbase/madbase/modules/storage"
-	"github.com/madbase/madbase/modules/storage/accesskey"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/migrate"
 	"github.com/madbase/madbase/platform/module"
@@ -213,7 +212,7 @@ func (f *foundation) control() (module.Module, error) {
 		Proxies: f.proxies, Parts: f.parts(), Workers: f.workerParts, Inbox: f.inbox, Orphans: orphans, JWTSecret: f.cfg.Claims.Secret,
 		Topology: f.serveTopology(), Registry: f.registry, Settings: projectSettings{f.cfg}, Keys: f.firstKeys, LogSources: f.logSources,
 		Provisioner: f.provisioner, PublicURL: f.projectURL,
-		S3Keys: s3Keys{accesskey.New(f.cfg.Storage.S3.Key, f.projects, f.sealer())},
+		S3Keys: f.s3Keys(),
 	})
 }
 

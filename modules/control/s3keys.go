@@ -12,19 +12,19 @@ import (
 
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/httpx"
-	"github.com/madbase/madbase/platform/project"
 	"github.com/madbase/madbase/platform/secret"
 )
 
-// S3Keys makes and revokes access keys of storage's S3 protocol.
+// S3Keys makes and revokes access keys of storage's S3 protocol for the project ref,
+// one of the registry's.
 type S3Keys interface {
 	// Create makes a key that acts as the claims tell; nil claims are those of
 	// service_role. The error is ErrTooManyS3Keys where a project has its fill.
-	Create(ctx context.Context, p *project.Project, description string, claims map[string]any) (S3Key, error)
+	Create(ctx context.Context, ref, description string, claims map[string]any) (S3Key, error)
 	// List lists them without their secrets.
-	List(ctx context.Context, p *project.Project) ([]S3Key, error)
+	List(ctx context.Context, ref string) ([]S3Key, error)
 	// Revoke ends a key within two seconds; one that is not there has ended.
-	Revoke(ctx context.Context, p *project.Project, id string) error
+	Revoke(ctx context.Context, ref, id string) error
 }
 
 // S3Key is an access key of the S3 protocol.
@@ -43,7 +43,7 @@ const maxS3KeyBody = 16 << 10
 
 // createS3Key has the names and statuses of Supabase Storage's own admin API.
 func (m *Module) createS3Key(c echo.Context) error {
-	p, err := m.project(c)
+	_, p, err := m.registered(c)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (m *Module) createS3Key(c echo.Context) error {
 	if err := m.deps.Registry.Record(c.Request().Context(), entry); err != nil {
 		return err
 	}
-	key, err := m.deps.S3Keys.Create(c.Request().Context(), p, body.Description, body.Claims)
+	key, err := m.deps.S3Keys.Create(c.Request().Context(), p.Ref, body.Description, body.Claims)
 	if errors.Is(err, ErrTooManyS3Keys) {
 		return apierr.New(http.StatusBadRequest, "MaximumCredentialsLimit", "You have reached the maximum number of credentials allowed")
 	}
@@ -81,11 +81,11 @@ func (m *Module) createS3Key(c echo.Context) error {
 }
 
 func (m *Module) listS3Keys(c echo.Context) error {
-	p, err := m.project(c)
+	_, p, err := m.registered(c)
 	if err != nil {
 		return err
 	}
-	keys, err := m.deps.S3Keys.List(c.Request().Context(), p)
+	keys, err := m.deps.S3Keys.List(c.Request().Context(), p.Ref)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (m *Module) listS3Keys(c echo.Context) error {
 
 // revokeS3Key takes the id from the path or, as Supabase Storage does, the body.
 func (m *Module) revokeS3Key(c echo.Context) error {
-	p, err := m.project(c)
+	_, p, err := m.registered(c)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (m *Module) revokeS3Key(c echo.Context) error {
 	if err := m.deps.Registry.Record(c.Request().Context(), entry); err != nil {
 		return err
 	}
-	if err := m.deps.S3Keys.Revoke(c.Request().Context(), p, id.String()); err != nil {
+	if err := m.deps.S3Keys.Revoke(c.Request().Context(), p.Ref, id.String()); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

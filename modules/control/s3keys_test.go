@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/madbase/madbase/modules/control"
-	"github.com/madbase/madbase/platform/project"
 )
 
 // s3Keys keeps keys in memory.
 type s3Keys struct{ keys []control.S3Key }
 
-func (k *s3Keys) Create(_ context.Context, _ *project.Project, description string, claims map[string]any) (control.S3Key, error) {
+func (k *s3Keys) Create(_ context.Context, _, description string, claims map[string]any) (control.S3Key, error) {
 	if len(k.keys) == 1 {
 		return control.S3Key{}, control.ErrTooManyS3Keys
 	}
@@ -30,9 +29,9 @@ func (k *s3Keys) Create(_ context.Context, _ *project.Project, description strin
 	return key, nil
 }
 
-func (k *s3Keys) List(context.Context, *project.Project) ([]control.S3Key, error) { return k.keys, nil }
+func (k *s3Keys) List(context.Context, string) ([]control.S3Key, error) { return k.keys, nil }
 
-func (k *s3Keys) Revoke(_ context.Context, _ *project.Project, id string) error {
+func (k *s3Keys) Revoke(_ context.Context, _, id string) error {
 	if len(k.keys) > 0 && k.keys[0].ID == id {
 		k.keys = nil
 	}
