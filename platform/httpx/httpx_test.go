@@ -48,7 +48,9 @@ func server(t *testing.T) (*httpx.Server, *metrics.Set, *bytes.Buffer) {
 			c.Response().WriteHeader(http.StatusOK)
 			return fmt.Errorf("write: %w", syscall.EPIPE)
 		})
-		g.GET("/slow", func(echo.Context) error { return apierr.New(400, "", "bad").Because(fmt.Errorf("read: %w", httpx.ErrSlowBody)) })
+		g.GET("/slow", func(echo.Context) error {
+			return apierr.New(400, "", "bad").Because(fmt.Errorf("read: %w", httpx.ErrSlowBody))
+		})
 		g.GET("/panic", func(echo.Context) error { panic("hunter2") })
 		g.POST("/read", func(c echo.Context) error {
 			var v struct{ A int }
