@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,6 +141,14 @@ func outgoing(r *http.Request) *http.Request {
 		out.Header["User-Agent"] = nil // else the transport gives its own
 	}
 	delete(out.Header, "Expect") // the server answers "100 Continue" itself as soon as the body is read
+	for _, name := range [...]string{headerIdempotency, "X-" + headerIdempotency} {
+		// By its usual spelling http.Transport takes it for leave to send a POST
+		// without a body twice, where an upstream may have done it before it broke.
+		if values, named := out.Header[name]; named {
+			delete(out.Header, name)
+			out.Header[strings.ToLower(name)] = values
+		}
+	}
 	return &out
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/httpx"
 )
 
@@ -80,16 +81,19 @@ func (m *Module) once(forward echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // onceName is what a request with an Idempotency-Key is remembered by: its
-// project, who sends it, where it goes and the key.
+// project, who sends it, where it goes and the key. Of a project whose keys are not
+// known here it takes the API key and the token as they are: what it knows by an
+// unchecked one, a worker has answered to that one.
 func (m *Module) onceName(r *http.Request, key string) string {
 	authorization := r.Header.Get("Authorization")
 	caller := authorization
-	if bearer, ok := cutBearer(authorization); ok { // users' tokens are renewed
-		if verified, err := m.deps.Keys(r).Verify(bearer); err == nil && verified.Subject != "" {
+	keys := m.deps.Keys(r)
+	if bearer, ok := cutBearer(authorization); ok && keys != nil { // tokens are renewed
+		if verified, err := keys.Verify(bearer); err == nil && (verified.Subject != "" || verified.OfAPIKey()) {
 			caller = verified.Role + " " + verified.Subject
 		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{m.project(r), caller, r.Method, r.URL.RequestURI(), key}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{m.project(r), caller, claims.APIKey(r), r.Method, r.URL.RequestURI(), key}, "\x00")))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/madbase/madbase/modules/gateway"
+	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/receipt"
 )
 
 // counter answers a POST with how many it has had, after the body it came with.
@@ -86,6 +88,66 @@ func TestRepeatedKeyIsAnsweredAgain(t *testing.T) {
 	}
 	if res, got := d.post(t, "/rest/v1/items", "a", "Idempotency-Key", strings.Repeat("k", 300)); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("a long key: %d %s", res.StatusCode, got)
+	}
+}
+
+// A proxy may know neither the project of an opaque key nor any project's keys but
+// one: what one key was answered, no other has.
+func TestRepeatedKeyOfUnknownProjects(t *testing.T) {
+	t.Parallel()
+	w, done := counter(t)
+	d := open(t, config(w.URL), func(deps *gateway.Deps) {
+		deps.Keys = func(*http.Request) *claims.Keys { return nil }
+		deps.Project = func(*http.Request) string { return "*" }
+	})
+	for i, caller := range [][]string{
+		{"apikey", "sb_publishable_one"}, {"apikey", "sb_publishable_two"}, {"apikey", ""},
+		{"apikey", "sb_publishable_one", "Authorization", "Bearer a.b.c"}, {"apikey", "sb_publishable_one", "Authorization", "Bearer a.b.d"},
+	} {
+		for range 2 {
+			want := fmt.Sprint("a ", i+1)
+			if res, body := d.post(t, "/rest/v1/items", "a", append(caller, "Idempotency-Key", "k")...); res.StatusCode != http.StatusCreated || body != want {
+				t.Errorf("%v: %d %s", caller, res.StatusCode, body)
+			}
+		}
+	}
+	if n := done.Load(); n != 5 {
+		t.Errorf("done %d times", n)
+	}
+}
+
+// Each gateway makes its own token of an opaque key, and a new one now and then.
+func TestRepeatedKeyWithAnOpaqueAPIKey(t *testing.T) {
+	t.Parallel()
+	w, done := counter(t)
+	receipts := receipt.NewMemory()
+	shared := func(deps *gateway.Deps) { deps.Receipts = receipts }
+	one, other := open(t, config(w.URL), shared), open(t, config(w.URL), shared)
+	secret := one.Keys.API().Secret.Reveal()
+	_, first := one.post(t, "/rest/v1/items", "a", "Idempotency-Key", "k", "apikey", secret)
+	<-time.After(1100 * time.Millisecond) // tokens tell when they were made
+	if res, body := other.post(t, "/rest/v1/items", "a", "Idempotency-Key", "k", "apikey", secret); body != first || done.Load() != 1 {
+		t.Errorf("%d %s, first %s", res.StatusCode, body, first)
+	}
+	if _, body := other.post(t, "/rest/v1/items", "a", "Idempotency-Key", "k", "apikey", one.Keys.API().Publishable.Reveal()); body == first {
+		t.Error("another key has the same answer")
+	}
+}
+
+// Without a body too, a request that broke on a connection that was used before may
+// have been done.
+func TestKeyWithoutABodyIsSentOnce(t *testing.T) {
+	t.Parallel()
+	w, done := counter(t)
+	d := open(t, config(w.URL))
+	for _, header := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if res, _ := d.post(t, "/rest/v1/items", ""); res.StatusCode != http.StatusCreated {
+			t.Fatal(res.StatusCode)
+		}
+		before := done.Load()
+		if res, body := d.post(t, "/rest/v1/broken", "", header, "k"); res.StatusCode != http.StatusBadGateway || done.Load() != before+1 {
+			t.Errorf("%s: %d %s, done %d times", header, res.StatusCode, body, done.Load()-before)
+		}
 	}
 }
 

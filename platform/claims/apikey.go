@@ -58,12 +58,18 @@ func mintAPIKey(key jwk.Key, role string, issued, expires int64) (string, error)
 		Role    string `json:"role"`
 		Issued  int64  `json:"iat"`
 		Expires int64  `json:"exp"`
-	}{"madbase", role, issued, expires})
+	}{apiKeyIssuer, role, issued, expires})
 	if err != nil {
 		return "", fmt.Errorf("claims: API key of %s: %w", role, err)
 	}
 	return sign(key, payload)
 }
+
+const apiKeyIssuer = "madbase"
+
+// OfAPIKey reports whether the token is one of mintAPIKey, which tells of nobody but
+// a role: an opaque key stands for many of them, one after the other.
+func (c *Caller) OfAPIKey() bool { return len(c.Payload) == 4 && c.Payload["iss"] == apiKeyIssuer }
 
 // API returns the project's API keys.
 func (k *Keys) API() APIKeys { return k.api }
