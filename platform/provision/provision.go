@@ -192,7 +192,9 @@ func (v *Provisioner) removeObjects(ctx context.Context, prefix string) error {
 	return nil
 }
 
-// alone runs work on p unless another process does: then there is nothing to do.
+// alone runs work on p unless another process does, or has done it: then there is
+// nothing to do. By now there may be another project of the same ref, with a database
+// of the same name.
 func (v *Provisioner) alone(ctx context.Context, p registry.Project, work func(context.Context, *pgx.Conn) error) error {
 	owner, err := connect(ctx, v.deps.OwnerURL)
 	if err != nil {
@@ -202,6 +204,12 @@ func (v *Provisioner) alone(ctx context.Context, p registry.Project, work func(c
 	mine, err := project.TryLock(ctx, owner, lockOf(p.Ref))
 	if err != nil || !mine {
 		return err
+	}
+	if err := v.deps.Registry.Refresh(ctx); err != nil {
+		return err
+	}
+	if now, found := v.deps.Registry.Snapshot().Project(p.Ref); !found || now.Status != p.Status || now.StoragePrefix != p.StoragePrefix {
+		return nil
 	}
 	return work(ctx, owner)
 }
