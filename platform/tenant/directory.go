@@ -58,6 +58,8 @@ type Directory struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
+	// leaving are the retired entries that still have requests, or are still being opened.
+	leaving map[*entry]struct{}
 	// taken counts the tenants that are open, being opened or being closed.
 	taken int
 	// freed is closed, and replaced, when taken falls.
@@ -81,6 +83,8 @@ type entry struct {
 	active   int
 	// retired entries are in no map; the last of their users closes them.
 	retired bool
+	// ending is whether over is about to end, or has ended.
+	ending bool
 	// over ends the requests of a project that is no longer served.
 	over   context.Context //nolint:containedctx // its end is that of the entry
 	endNow context.CancelFunc
@@ -88,7 +92,7 @@ type entry struct {
 
 // NewDirectory returns a Directory without tenants.
 func NewDirectory(cfg Config, deps Deps) *Directory {
-	d := &Directory{cfg: cfg, deps: deps, entries: map[string]*entry{}, freed: make(chan struct{})}
+	d := &Directory{cfg: cfg, deps: deps, entries: map[string]*entry{}, leaving: map[*entry]struct{}{}, freed: make(chan struct{})}
 	deps.Metrics.GetOrCreateGauge("madbase_projects_open", func() float64 {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -220,7 +224,7 @@ func (d *Directory) begin(e *entry) {
 		d.deps.Log.ErrorContext(ctx, "a project cannot be opened", "project", e.project.Ref, "error", err)
 		e.failedAt = time.Now()
 		e.endNow()
-		d.free()
+		d.free(e)
 		return
 	}
 	d.deps.Log.InfoContext(ctx, "project opened", "project", e.project.Ref, "took", time.Since(began).Round(time.Millisecond))
@@ -248,8 +252,11 @@ func (d *Directory) retire(e *entry) {
 	if d.entries[e.project.Ref] == e {
 		delete(d.entries, e.project.Ref)
 	}
-	if e.active == 0 && e.tenant != nil {
+	switch {
+	case e.active == 0 && e.tenant != nil:
 		go d.shut(e)
+	case e.failedAt.IsZero():
+		d.leaving[e] = struct{}{}
 	}
 }
 
@@ -285,11 +292,12 @@ func (d *Directory) shut(e *entry) {
 	d.deps.Log.InfoContext(ctx, "project closed", "project", e.project.Ref)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.free()
+	d.free(e)
 }
 
-// free gives back the room of one tenant.
-func (d *Directory) free() {
+// free gives back the room of e's tenant.
+func (d *Directory) free(e *entry) {
+	delete(d.leaving, e)
 	d.taken--
 	close(d.freed)
 	d.freed = make(chan struct{})

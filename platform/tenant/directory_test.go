@@ -70,6 +70,7 @@ type stage struct {
 	opened   atomic.Int32
 	closed   chan string
 	waiting  atomic.Bool
+	hang     atomic.Bool // whoever asks what waits gets no answer
 	fail     atomic.Bool
 }
 
@@ -100,8 +101,13 @@ func (s *stage) open(_ context.Context, p registry.Project) (*tenant.Tenant, err
 	}
 	return &tenant.Tenant{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(p.Ref)) }),
-		Waiting: func(context.Context) bool { return s.waiting.Load() },
-		Tend:    func(context.Context) {},
+		Waiting: func(ctx context.Context) bool {
+			if s.hang.Load() {
+				<-ctx.Done()
+			}
+			return s.waiting.Load()
+		},
+		Tend: func(context.Context) {},
 		Close: func(context.Context) error {
 			s.closed <- p.Ref
 			return nil
@@ -258,6 +264,35 @@ func TestAChangeTakesANewTenant(t *testing.T) {
 	}
 	release()
 	s.awaitClosed(t, "one")
+}
+
+// Requests of a project that is suspended end, also those that began before it was
+// changed, and while another project's database gives no answer.
+func TestRequestsFromBeforeAChangeEndToo(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(c *tenant.Config) { c.Idle = 50 * time.Millisecond }, "one", "two")
+	by := registry.Entry{Actor: "test", Project: "one"}
+	_, over, release, err := s.Acquire(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.hang.Store(true)
+	s.hold(t, "two")()
+	<-time.After(300 * time.Millisecond) // it is asked what waits
+	if err := s.registry.Rename(t.Context(), by, "Other"); err != nil {
+		t.Fatal(err)
+	}
+	s.hold(t, "one")()
+	if err := s.registry.SetStatus(t.Context(), by, registry.Suspended, registry.Active); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-over.Done():
+	case <-time.After(8 * time.Second):
+		t.Error("a request of a suspended project may go on")
+	}
+	release()
+	s.hang.Store(false)
 }
 
 func TestAnswersOfTheWorker(t *testing.T) {

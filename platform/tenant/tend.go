@@ -2,16 +2,22 @@ package tenant
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/madbase/madbase/platform/registry"
 )
 
-// tend follows the registry and closes what nobody uses.
+// tendTimeout bounds what one tenant takes to be tended, or to say whether something waits.
+const tendTimeout = 5 * time.Second
+
+// tend follows the registry and closes what nobody uses. The former waits for no
+// project's database.
 func (d *Directory) tend(ctx context.Context) {
 	defer close(d.done)
-	tick := time.NewTicker(max(d.cfg.Idle/8, 50*time.Millisecond))
-	defer tick.Stop()
+	var sweeps sync.WaitGroup
+	defer sweeps.Wait()
+	sweeps.Go(func() { d.sweepOften(ctx) })
 	for {
 		snapshot, changed := d.deps.Registry.Current()
 		d.follow(snapshot)
@@ -19,6 +25,17 @@ func (d *Directory) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		}
+	}
+}
+
+func (d *Directory) sweepOften(ctx context.Context) {
+	tick := time.NewTicker(max(d.cfg.Idle/8, 50*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
 		case <-tick.C:
 			d.sweep(ctx)
 		}
@@ -31,12 +48,15 @@ func (d *Directory) follow(snapshot *registry.Snapshot) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for ref, e := range d.entries {
-		p, found := snapshot.Project(ref)
-		if found && p.Version <= e.project.Version {
-			continue
+		if p, found := snapshot.Project(ref); !found || p.Version > e.project.Version {
+			d.retire(e)
 		}
-		d.retire(e)
-		if !found || p.Status != registry.Active {
+	}
+	for e := range d.leaving { // some since an earlier change
+		p, found := snapshot.Project(e.project.Ref)
+		served := found && p.Status == registry.Active && p.StoragePrefix == e.project.StoragePrefix
+		if !served && !e.ending {
+			e.ending = true
 			time.AfterFunc(endedGrace, e.endNow)
 		}
 	}
@@ -45,10 +65,14 @@ func (d *Directory) follow(snapshot *registry.Snapshot) {
 // sweep closes tenants that nobody has used for a while and that have nothing left to do.
 func (d *Directory) sweep(ctx context.Context) {
 	for _, t := range d.open() {
-		t.Tend(ctx)
+		limited, cancel := context.WithTimeout(ctx, tendTimeout)
+		t.Tend(limited)
+		cancel()
 	}
 	for _, e := range d.idle() {
-		waiting := e.tenant != nil && e.tenant.Waiting(ctx)
+		limited, cancel := context.WithTimeout(ctx, tendTimeout)
+		waiting := e.tenant != nil && e.tenant.Waiting(limited)
+		cancel()
 		d.mu.Lock()
 		if !waiting && e.active == 0 && time.Since(e.lastUsed) >= d.cfg.Idle {
 			d.retire(e)
