@@ -70,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 		return errors.Join(err, o.Listener.Close())
 	}
 	server := o.Server.HTTP(o.HTTP)
+	server.Handler = p.arrive(server.Handler)
 	p.arrivals.watch(server)
 	served := make(chan error, 1)
 	go func() {
@@ -118,7 +119,6 @@ func (p *process) end(server *http.Server) error {
 
 func (p *process) routes() {
 	e := p.Server.Echo()
-	e.Pre(p.arrive)
 	e.GET("/healthz", func(c echo.Context) error {
 		return httpx.JSON(c, http.StatusOK, map[string]string{"status": "ok"})
 	})
@@ -132,15 +132,16 @@ func (p *process) routes() {
 }
 
 // arrive has clients of a draining process open their next connection elsewhere,
-// instead of losing a request to one that is being closed.
-func (p *process) arrive(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		p.arrivals.arrived(c.Request().Context())
-		if p.state.Load() == draining && c.Request().Header.Get("Upgrade") == "" {
-			c.Response().Header().Set("Connection", "close")
+// instead of losing a request to one that is being closed. It stands before all that
+// serves, as requests of projects pass the server's own routes by.
+func (p *process) arrive(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.arrivals.arrived(r.Context())
+		if p.state.Load() == draining && r.Header.Get("Upgrade") == "" {
+			w.Header().Set("Connection", "close")
 		}
-		return next(c)
-	}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // unready says why the process should get no requests, or nothing.

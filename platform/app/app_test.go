@@ -76,6 +76,16 @@ func TestRunDrains(t *testing.T) {
 // connect any more has its answer, and is told that it is the last.
 func TestRunAnswersWhoHasConnected(t *testing.T) {
 	t.Parallel()
+	for _, path := range []string{"/healthz", "/before"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			answersWhoHasConnected(t, path)
+		})
+	}
+}
+
+func answersWhoHasConnected(t *testing.T, path string) {
+	t.Helper()
 	m := &slow{stopped: make(chan struct{})}
 	ctx, end := context.WithCancel(t.Context())
 	url, serving, ended := run(t, ctx, m, nil)
@@ -93,7 +103,7 @@ func TestRunAnswersWhoHasConnected(t *testing.T) {
 			other.Close()
 		}
 	}
-	_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, _ = io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +139,13 @@ func run(t *testing.T, ctx context.Context, m module.Module, failed chan error) 
 	}
 	server := httpx.New(httpx.Deps{Log: testkit.Log(), Metrics: metrics.NewSet(), Role: "test"})
 	server.Mount("", m)
+	server.Wrap(func(next http.Handler) http.Handler { // as what serves projects stands before the routes
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/before" {
+				next.ServeHTTP(w, r)
+			}
+		})
+	})
 	serving, ended = make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- app.Run(ctx, app.Options{
