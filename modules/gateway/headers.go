@@ -62,7 +62,10 @@ func (m *Module) setForwarded(r *http.Request) {
 		}
 	}
 	delete(h, "Forwarded") // the X- headers say the same
-	if m.deps.Tell != nil {
+	if trusted && m.public.Path != "" && h.Get("X-Forwarded-Prefix") == "" {
+		h.Set("X-Forwarded-Prefix", m.public.Path) // it takes that off
+	}
+	if m.deps.Tell != nil { // what is taken off here comes after what is taken off before
 		m.deps.Tell(r)
 	}
 	client := m.proxies.ClientIP(r)
@@ -74,9 +77,6 @@ func (m *Module) setForwarded(r *http.Request) {
 	}
 	if h.Get("X-Forwarded-Proto") == "" {
 		h.Set("X-Forwarded-Proto", m.scheme(r, trusted))
-	}
-	if trusted && m.public.Path != "" && h.Get("X-Forwarded-Prefix") == "" {
-		h.Set("X-Forwarded-Prefix", m.public.Path) // it takes that off
 	}
 	if h.Get("X-Forwarded-Host") == "" {
 		h.Set("X-Forwarded-Host", r.Host)

@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/madbase/madbase/modules/gateway"
+	"github.com/madbase/madbase/platform/tenant"
 )
 
 func TestForwardedHeaders(t *testing.T) {
@@ -76,6 +78,20 @@ func TestForwardedDefaults(t *testing.T) {
 		if strings.Contains(got, "x-forwarded-prefix: /other\n") != trusted || !strings.Contains(got, "x-forwarded-proto: http\n") {
 			t.Errorf("trusted %t, and it says so: %s", trusted, got)
 		}
+	}
+}
+
+// A project's path comes behind the one that a trusted proxy takes off.
+func TestForwardedPrefixOfAProject(t *testing.T) {
+	t.Parallel()
+	cfg := config(newWorker(t, echoHeaders).URL)
+	cfg.TrustedProxies = []string{"127.0.0.1"}
+	d := open(t, cfg, func(deps *gateway.Deps) { deps.PublicURL, deps.Tell = "https://example.com/supabase", tenant.Tell })
+	front := httptest.NewServer(tenant.Resolver{Keys: d.Keys}.Front(d.Server.Handler()))
+	t.Cleanup(front.Close)
+	d.URL = front.URL
+	if _, got := d.get(t, http.MethodGet, "/project/blog/rest/v1/items"); !strings.Contains(got, "x-forwarded-prefix: /supabase/project/blog\n") {
+		t.Error(got)
 	}
 }
 
