@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/storage/accesskey"
+	"github.com/madbase/madbase/modules/storage/s3api"
 	"github.com/madbase/madbase/modules/storage/sigv4"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/claims"
@@ -143,23 +144,24 @@ func forwardedHost(forwarded string) string {
 
 // s3Paths lists what the client may have called the request's path: as it came; under
 // what a proxy took off it; without this module's prefix, as behind a gateway that
-// puts it there; and without any, where a host of its own leads here. The last is left
-// out for buckets called like the first part of the others: there a path would mean
-// one object to who signed it and another here.
+// puts it there; and without any, where a host of its own leads here. A path must not
+// mean one object to who signed it and another here: the last is left out for buckets
+// called like the first part of the others.
 func (m *Module) s3Paths(r *http.Request) []string {
 	full := r.URL.EscapedPath()
 	rest := strings.TrimPrefix(full, m.prefix+s3Path)
-	bucket, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	mount, _, _ := strings.Cut(strings.TrimPrefix(m.prefix, "/"), "/")
-	ambiguous := bucket == strings.TrimPrefix(s3Path, "/") || bucket == mount
-	prefixes := []string{"", m.cfg.S3.Prefix}
+	own := []string{"", m.cfg.S3.Prefix}
 	if p, err := url.Parse(project.From(r.Context()).PublicURL); err == nil {
-		prefixes = append(prefixes, strings.TrimSuffix(p.EscapedPath(), "/"))
+		own = append(own, strings.TrimSuffix(p.EscapedPath(), "/"))
 	}
-	prefixes = append(prefixes, strings.TrimSuffix(r.Header.Get("X-Forwarded-Prefix"), "/"))
+	target, _ := s3api.ParseTarget(rest) // has been read before
+	ambiguous := slices.ContainsFunc(append([]string{m.prefix, s3Path}, own...), func(prefix string) bool {
+		first, _, _ := strings.Cut(strings.TrimPrefix(prefix, "/"), "/")
+		return first != "" && first == target.Bucket
+	})
 	var paths []string
-	for i, prefix := range prefixes {
-		if slices.Contains(prefixes[:i], prefix) {
+	for i, prefix := range own {
+		if slices.Contains(own[:i], prefix) {
 			continue
 		}
 		paths = append(paths, prefix+full, prefix+s3Path+rest)
@@ -167,7 +169,19 @@ func (m *Module) s3Paths(r *http.Request) []string {
 			paths = append(paths, prefix+rest)
 		}
 	}
+	if prefix, ok := forwardedPrefix(r.Header); ok {
+		paths = append(paths, prefix+full, prefix+s3Path+rest)
+	}
 	return paths
+}
+
+// forwardedPrefix is what a proxy says that it took off the path. Some pass on what a
+// client says it is: one that has the protocol's own part in it would make of the
+// signed path of an object that of another, named like its end.
+func forwardedPrefix(h http.Header) (string, bool) {
+	prefix := strings.TrimSuffix(h.Get("X-Forwarded-Prefix"), "/")
+	plain, err := url.PathUnescape(prefix)
+	return prefix, err == nil && prefix != "" && !strings.Contains(plain+"/", s3Path+"/")
 }
 
 func isNumber(text string) bool {

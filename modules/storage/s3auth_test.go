@@ -73,30 +73,38 @@ func TestS3SignaturesSurviveProxies(t *testing.T) {
 	})
 	own := accesskey.Config{}.Pair(b.p.Keys)
 	b.do("POST", "/bucket", b.service, map[string]any{"name": "docs"})
-	b.do("POST", "/bucket", b.service, map[string]any{"name": "storage"})
+	for _, name := range []string{"storage", "supabase", "dir"} {
+		b.do("POST", "/bucket", b.service, map[string]any{"name": name})
+	}
 	for name, test := range map[string]struct {
 		signed, arrives string
 		headers         []string
 		want            int
 	}{
-		"as it is":              {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
-		"another host":          {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: i"}, 403},
-		"public URL":            {"http://localhost:8000/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner:8002"}, 200},
-		"forwarded host":        {"https://s3.example.com/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: s3.example.com"}, 200},
-		"forwarded port":        {"http://h:8443/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: h", "X-Forwarded-Port: 8443"}, 200},
-		"a port that is wrong":  {"http://h:8443/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: h:8443", "X-Forwarded-Port: 80"}, 200},
-		"usual port was added":  {"https://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h:443"}, 200},
-		"header of the setting": {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Signed-Host: h"}, 200},
-		"Forwarded":             {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", `Forwarded: for=1.2.3.4;host="h", host=i`}, 200},
-		"prefix was added":      {"http://h/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
-		"at the root":           {"http://h/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
-		"all at the root":       {"http://h/", "/storage/v1/s3/", []string{"Host: h"}, 200},
-		"prefix was cut":        {"http://h/pre/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h", "X-Forwarded-Prefix: /pre/"}, 200},
-		"prefix of the setting": {"http://h/supabase/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
-		"unknown prefix":        {"http://h/else/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 403},
-		"another bucket":        {"http://h/storage/v1/s3/docs", "/storage/v1/s3/other", []string{"Host: h"}, 403},
-		"bucket like a prefix":  {"http://h/storage/v1/s3/docs", "/storage/v1/s3/storage/v1/s3/docs", []string{"Host: h"}, 403},
-		"encoding was changed":  {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h", "Accept-Encoding: br, gzip"}, 200},
+		"as it is":               {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
+		"another host":           {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: i"}, 403},
+		"public URL":             {"http://localhost:8000/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner:8002"}, 200},
+		"forwarded host":         {"https://s3.example.com/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: s3.example.com"}, 200},
+		"forwarded port":         {"http://h:8443/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: h", "X-Forwarded-Port: 8443"}, 200},
+		"a port that is wrong":   {"http://h:8443/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: h:8443", "X-Forwarded-Port: 80"}, 200},
+		"usual port was added":   {"https://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h:443"}, 200},
+		"header of the setting":  {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Signed-Host: h"}, 200},
+		"Forwarded":              {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", `Forwarded: for=1.2.3.4;host="h", host=i`}, 200},
+		"prefix was added":       {"http://h/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
+		"at the root":            {"http://h/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
+		"all at the root":        {"http://h/", "/storage/v1/s3/", []string{"Host: h"}, 200},
+		"prefix was cut":         {"http://h/pre/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h", "X-Forwarded-Prefix: /pre/"}, 200},
+		"prefix of the setting":  {"http://h/supabase/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
+		"unknown prefix":         {"http://h/else/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 403},
+		"another bucket":         {"http://h/storage/v1/s3/docs", "/storage/v1/s3/other", []string{"Host: h"}, 403},
+		"bucket like a prefix":   {"http://h/storage/v1/s3/docs", "/storage/v1/s3/storage/v1/s3/docs", []string{"Host: h"}, 403},
+		"such a bucket, escaped": {"http://h/storage/v1/s3/docs", "/storage/v1/s3/%73torage/v1/s3/docs", []string{"Host: h"}, 403},
+		"bucket like a setting":  {"http://h/supabase/s3/docs", "/storage/v1/s3/supabase/s3/docs", []string{"Host: h"}, 403},
+		"prefix with a bucket":   {"http://h/storage/v1/s3/docs/dir", "/storage/v1/s3/dir", []string{"Host: h", "X-Forwarded-Prefix: /storage/v1/s3/docs"}, 403},
+		"prefix with an object":  {"http://h/storage/v1/s3/docs/a", "/storage/v1/s3", []string{"Host: h", "X-Forwarded-Prefix: /storage/v1/s3/docs/a"}, 403},
+		"prefix in other words":  {"http://h/s3/docs/dir", "/storage/v1/s3/dir", []string{"Host: h", "X-Forwarded-Prefix: /%73%33/docs"}, 403},
+		"prefix at the root":     {"http://h/docs/dir", "/storage/v1/s3/dir", []string{"Host: h", "X-Forwarded-Prefix: /docs"}, 403},
+		"encoding was changed":   {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h", "Accept-Encoding: br, gzip"}, 200},
 	} {
 		r, err := http.NewRequest(http.MethodGet, test.signed, nil)
 		if err != nil {
