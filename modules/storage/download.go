@@ -207,8 +207,9 @@ func parseMetadata(raw json.RawMessage) metadata {
 	return m
 }
 
-// assetHeaders are those that describe the bytes. HTML is served as plain text,
-// so that uploads cannot be pages under the API's origin.
+// assetHeaders are those that describe the bytes. HTML is served as plain text, and
+// what else may run scripts without them, so that uploads cannot be pages under the
+// API's origin.
 func (m *Module) assetHeaders(rq *call, meta metadata, length int64) {
 	header := rq.Response().Header()
 	kind := meta.MIMEType
@@ -220,6 +221,7 @@ func (m *Module) assetHeaders(rq *call, meta metadata, length int64) {
 	}
 	header.Set("Accept-Ranges", "bytes")
 	header.Set("Content-Type", kind)
+	contain(header)
 	header.Set("Content-Length", strconv.FormatInt(length, 10))
 	robots := meta.XRobotsTag
 	if robots == "" || !validRobots(robots) {

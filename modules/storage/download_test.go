@@ -204,6 +204,25 @@ func TestSignedURLs(t *testing.T) {
 	b.do("POST", "/object/sign/docs", alice, map[string]any{"expiresIn": 60, "paths": []string{}}).fails(t, "400", "Error", "InvalidRequest", "body/paths must NOT have fewer than 1 items")
 }
 
+// TestUploadsRunNoScripts asks for what browsers may take for a page.
+func TestUploadsRunNoScripts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.bucket("pub", map[string]any{"public": true})
+	for kind, contained := range map[string]bool{
+		"image/svg+xml": true, "application/xhtml+xml": true, "text/xml; charset=utf-8": true, "text/xsl": true,
+		"page": true, "te xt/plain": true, "unknown/unknown": true, "*/*": true, "image/png;a=b,*/*": true,
+		"text/html": false, "image/png": false, "application/pdf": false, "text/plain;charset=UTF-8": false,
+		"application/vnd.openxmlformats-officedocument.wordprocessingml.document": false,
+	} {
+		b.req("POST", "/object/pub/a", b.service, "<html>").set("Content-Type", kind).set("X-Upsert", "true").send()
+		got := b.ok("GET", "/object/public/pub/a", "", nil)
+		if policy := got.header.Get("Content-Security-Policy"); (policy == "sandbox") != contained || got.header.Get("Content-Type") == "text/html" {
+			t.Errorf("%s: %q %q", kind, got.header.Get("Content-Type"), policy)
+		}
+	}
+}
+
 func TestSignedUpload(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

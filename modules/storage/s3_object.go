@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/json"
 	"errors"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -88,9 +89,7 @@ func (rq *s3Call) describe(o store.Object) (metadata, error) {
 	if err := rq.overrideHeaders(); err != nil {
 		return meta, err
 	}
-	if runs(h.Get("Content-Type")) {
-		h.Set("Content-Security-Policy", "sandbox")
-	}
+	contain(h)
 	return meta, nil
 }
 
@@ -135,11 +134,28 @@ func (rq *s3Call) overrideHeaders() error {
 	return nil
 }
 
-// runs reports whether a browser would run scripts in a document of the given type.
-// One that somebody has uploaded must not do so under the API's origin.
+// runs reports whether a browser may run scripts in a document of the given type, also
+// because it is none and the browser guesses. One that somebody has uploaded must not
+// do so under the API's origin.
 func runs(contentType string) bool {
-	contentType = strings.ToLower(contentType)
-	return strings.Contains(contentType, "html") || strings.Contains(contentType, "xml")
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err != nil || !strings.Contains(kind, "/") || strings.HasSuffix(kind, "xml") {
+		return true
+	}
+	for _, part := range [...]string{"html", "xml-", "xsl", "rdf", "multipart", "unknown", "*"} {
+		if strings.Contains(kind, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// contain keeps scripts in the document that the answer may be from running. What a
+// page embeds, such as an image, is not touched by it.
+func contain(h http.Header) {
+	if runs(h.Get("Content-Type")) {
+		h.Set("Content-Security-Policy", "sandbox")
+	}
 }
 
 // s3GetTagging answers that a visible object has no tags.
