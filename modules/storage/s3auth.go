@@ -102,7 +102,7 @@ func (m *Module) s3Hosts(r *http.Request) []string {
 		}
 		bare, _, _ := strings.Cut(host, ":")
 		if strings.HasPrefix(host, "[") { // an IPv6 address
-			bare = host[:strings.IndexByte(host+"]", ']')+1]
+			bare = host[:strings.IndexByte(host, ']')+1]
 		}
 		hosts = append(hosts, host)
 		if port != "" {

@@ -83,6 +83,7 @@ func TestS3SignaturesSurviveProxies(t *testing.T) {
 	}{
 		"as it is":               {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: h"}, 200},
 		"another host":           {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: i"}, 403},
+		"half an address":        {"http://h/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: i", "X-Forwarded-Host: [h"}, 403},
 		"public URL":             {"http://localhost:8000/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner:8002"}, 200},
 		"forwarded host":         {"https://s3.example.com/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: s3.example.com"}, 200},
 		"forwarded port":         {"http://h:8443/storage/v1/s3/docs", "/storage/v1/s3/docs", []string{"Host: inner", "X-Forwarded-Host: h", "X-Forwarded-Port: 8443"}, 200},

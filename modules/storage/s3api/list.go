@@ -91,6 +91,6 @@ func ParseToken(token string) (Place, error) {
 // where it is one, as the last entry of a page may be.
 func (l List) After(name string) Place {
 	rest, found := strings.CutPrefix(name, l.Prefix)
-	folder := found && l.Delimiter != "" && strings.Index(rest, l.Delimiter) == len(rest)-len(l.Delimiter) && rest != ""
-	return Place{name, folder}
+	_, end, delimited := strings.Cut(rest, l.Delimiter)
+	return Place{name, found && l.Delimiter != "" && delimited && end == ""}
 }

@@ -126,6 +126,10 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%q: %+v", name, got)
 		}
 	}
+	list.Delimiter = "::"
+	if list.After("a/b").Folder || !list.After("a/b::").Folder {
+		t.Error("a long delimiter")
+	}
 	list.Delimiter = ""
 	if list.After("a/b/").Folder {
 		t.Error("a folder without a delimiter")
