@@ -12,6 +12,7 @@ import (
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"github.com/madbase/madbase/platform/cache"
 	"github.com/madbase/madbase/platform/secret"
@@ -75,8 +76,9 @@ type material struct {
 	published []byte
 	verified  *cache.LRU[string, *Caller] // nil when nothing is remembered
 	opaque    map[[sha256.Size]byte]opaqueKey
-	// refused are the hashes of revoked tokens that are API keys.
-	refused map[[sha256.Size]byte]bool
+	// refused are the payloads of revoked tokens that are API keys. The text of a token
+	// can be written in several ways without its signature's becoming invalid.
+	refused map[string]bool
 	// exchanged are the tokens that opaque keys stand for, by role.
 	exchanged map[string]*atomic.Pointer[exchanged]
 }
@@ -185,16 +187,16 @@ func thumbprints(keys []jwk.Key) []byte {
 
 // takeAPI lists the configured opaque keys, then the records, which win over them.
 func (m *material) takeAPI(k *Keys, records []APIKeyRecord, before *material) {
-	m.opaque, m.refused = map[[sha256.Size]byte]opaqueKey{}, map[[sha256.Size]byte]bool{}
+	m.opaque, m.refused = map[[sha256.Size]byte]opaqueKey{}, map[string]bool{}
 	if k.api.Publishable != "" {
 		m.opaque[HashKey(k.api.Publishable)] = opaqueKey{role: RoleAnon}
 		m.opaque[HashKey(k.api.Secret)] = opaqueKey{role: RoleService}
 	}
-	legacy := map[[sha256.Size]byte]bool{HashKey(k.api.Anon): true, HashKey(k.api.Service): true}
+	legacy := map[[sha256.Size]byte]string{HashKey(k.api.Anon): payloadOf(k.api.Anon), HashKey(k.api.Service): payloadOf(k.api.Service)}
 	for _, r := range records {
-		if legacy[r.Hash] {
+		if payload, is := legacy[r.Hash]; is {
 			if r.Revoked {
-				m.refused[r.Hash] = true
+				m.refused[payload] = true
 			}
 			continue
 		}
@@ -204,6 +206,15 @@ func (m *material) takeAPI(k *Keys, records []APIKeyRecord, before *material) {
 		}
 		m.opaque[r.Hash] = opaqueKey{id: r.ID, role: r.Role, expires: r.Expires, revoked: r.Revoked, used: used}
 	}
+}
+
+// payloadOf is what a token of the configuration says; empty for what is none.
+func payloadOf(token secret.String) string {
+	message, err := jws.ParseString(token.Reveal())
+	if err != nil {
+		return ""
+	}
+	return string(message.Payload())
 }
 
 // TakeUsed returns the records whose keys were used since it was called last, by ID,

@@ -54,12 +54,12 @@ func (k *Keys) verify(token string) (*Caller, error) {
 	if len(token) > maxToken {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxToken)
 	}
-	if m.refused[hashKey(token)] {
-		return nil, ErrUnknownKey
-	}
 	payload, err := m.checkSignature(token)
 	if err != nil {
 		return nil, err
+	}
+	if m.refused[string(payload)] {
+		return nil, ErrUnknownKey
 	}
 	c, err := newCaller(token, payload)
 	if err != nil {
