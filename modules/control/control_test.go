@@ -129,6 +129,19 @@ func TestLoginFlow(t *testing.T) {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}
+	for name, test := range map[string]struct {
+		want    int
+		headers []string
+	}{
+		"a sibling's page": {403, []string{"Origin", "https://app.example", "Sec-Fetch-Site", "same-site"}},
+		"another origin":   {403, []string{"Origin", "https://app.example"}},
+		"its own page":     {200, []string{"Origin", strings.TrimSuffix(p.URL, "/platform/v1"), "Sec-Fetch-Site", "same-origin"}},
+		"a link":           {200, []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"}},
+	} {
+		if status, _, _ := p.call(t, http.MethodGet, "/projects", "", append(test.headers, "Cookie", pair)...); status != test.want {
+			t.Errorf("read by %s: %d", name, status)
+		}
+	}
 	status, header, _ := p.call(t, http.MethodPost, "/logout", "", "Cookie", pair)
 	if gone, err := http.ParseSetCookie(header.Get("Set-Cookie")); err != nil || status != 204 || gone.MaxAge >= 0 || gone.Path != cookie.Path {
 		t.Errorf("logout: %d %+v %v", status, gone, err)
