@@ -62,7 +62,7 @@ func (r *Registry) AddAPIKey(ctx context.Context, by Entry, k NewAPIKey) (APIKey
 		if err := tx.QueryRow(ctx, `SELECT count(*), gen_random_uuid()::text FROM madbase.api_keys WHERE project = $1`, by.Project).Scan(&count, &detail.ID); err != nil {
 			return err
 		}
-		if count >= maxAPIKeys {
+		if count >= maxAPIKeys && !k.Revoked { // what is valid by itself can always be ended
 			return ErrTooMany
 		}
 		_, err := tx.Exec(ctx, `

@@ -118,6 +118,30 @@ func TestAPIKeysAreKeptSealed(t *testing.T) {
 	}
 }
 
+// A key that is valid by itself can be ended by a project with its fill of keys.
+func TestAFullProjectCanRevoke(t *testing.T) {
+	t.Parallel()
+	url := controlDatabase(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), `INSERT INTO madbase.api_keys (project, type, name, prefix, hash)
+		SELECT 'default', 'secret', 'k' || i, '', sha256(i::text::bytea) FROM generate_series(1, 1000) i`); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, url, sealer(t))
+	k := registry.NewAPIKey{Type: claims.KindSecret, Name: "one more", Text: claims.NewAPIKey(claims.KindSecret)}
+	if _, err := r.AddAPIKey(t.Context(), entry("key.create"), k); !errors.Is(err, registry.ErrTooMany) {
+		t.Errorf("one more: %v", err)
+	}
+	k.Revoked = true
+	if made, err := r.AddAPIKey(t.Context(), entry("key.revoke"), k); err != nil || made.RevokedAt.IsZero() {
+		t.Errorf("revoked: %+v, %v", made, err)
+	}
+}
+
 func TestSigningKeysMoveOnlyForward(t *testing.T) {
 	t.Parallel()
 	url := controlDatabase(t)
