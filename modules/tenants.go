@@ -178,7 +178,10 @@ func (f *foundation) withSettings(p registry.Project) (*foundation, error) {
 // child is the foundation of p alone: this one's, with p's settings and keys and
 // nothing by which p could meet another project.
 func (f *foundation) child(p registry.Project) (*foundation, error) {
-	child, err := f.withSettings(p)
+	process, own := *f.cfg, *f
+	process.Rest.AppSettings = nil // any SQL reads them: the process's are the default project's alone
+	own.cfg = &process
+	child, err := own.withSettings(p)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ const tables = `
 	CREATE TABLE public.marks (mark text);
 	GRANT ALL ON public.marks TO anon, authenticated, service_role;
 	INSERT INTO public.marks VALUES ('%s');
+	CREATE FUNCTION public.told() RETURNS text LANGUAGE sql AS 'SELECT current_setting(''app.settings.key'', true)';
 	CREATE FUNCTION public.nap() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(3)'`
 
 // apart is a madbase with two projects beside the default one.
@@ -94,8 +95,15 @@ func marksByQuery(t *testing.T, url, key string) string {
 // No key, token, user, row or object of a project is worth anything at another one.
 func TestProjectsAreApart(t *testing.T) {
 	t.Parallel()
-	a := openApart(t)
+	a := openApart(t, "PGRST_APP_SETTINGS_KEY=sesame")
 	for at, ref := range a.ref {
+		told := "null"
+		if ref == "default" {
+			told = `"sesame"`
+		}
+		if status, body := call(t, http.MethodPost, at.url+"/rest/v1/rpc/told", "", "apikey", at.keys.Anon.Reveal()); status != 200 || body != told {
+			t.Errorf("the process's variables at %s: %d %s", ref, status, body)
+		}
 		for of := range a.ref {
 			if of == at {
 				continue

@@ -45,7 +45,7 @@ type Config struct {
 	ErrorVerbosity    string   `env:"PGRST_CLIENT_ERROR_VERBOSITY" default:"verbose" doc:"Whether REST errors have details and hints (verbose) or not (minimal)." group:"optional"`
 	LegacyTargetNames bool     `env:"PGRST_URL_USE_LEGACY_TARGET_NAMES" default:"true" doc:"Let filters call an embed with an alias by its relation's name, with a warning." group:"optional"`
 
-	AppSettings map[string]string `env:"PGRST_APP_SETTINGS_*" doc:"Variables that SQL reads as app.settings.NAME, with NAME in lower case." group:"optional" secret:"values"`
+	AppSettings map[string]string `env:"PGRST_APP_SETTINGS_*" doc:"Variables that SQL reads as app.settings.NAME, with NAME in lower case. Those of the process are the default project's alone." group:"optional" secret:"values"`
 
 	JWT JWTConfig
 }
