@@ -101,8 +101,11 @@ func TestRepeatedKeyOfUnknownProjects(t *testing.T) {
 		deps.Project = func(*http.Request) string { return "*" }
 	})
 	for i, caller := range [][]string{
-		{"apikey", "sb_publishable_one"}, {"apikey", "sb_publishable_two"}, {"apikey", ""},
-		{"apikey", "sb_publishable_one", "Authorization", "Bearer a.b.c"}, {"apikey", "sb_publishable_one", "Authorization", "Bearer a.b.d"},
+		{"apikey", "sb_publishable_one"},
+		{"apikey", "sb_publishable_two"},
+		{"apikey", ""},
+		{"apikey", "sb_publishable_one", "Authorization", "Bearer a.b.c"},
+		{"apikey", "sb_publishable_one", "Authorization", "Bearer a.b.d"},
 	} {
 		for range 2 {
 			want := fmt.Sprint("a ", i+1)
