@@ -172,8 +172,17 @@ func TestManageLogsOfACluster(t *testing.T) {
 	s := cluster(t, "MADBASE_WORKER_URL=http://127.0.0.1:{port}", "LOG_LEVEL=debug")
 	m := &manager{s, []string{"ADMIN_PASSWORD=an admin's password", "MADBASE_URL=" + s.url}}
 	testkit.Get(t, s.url+"/auth/v1/settings", "apikey", s.keys.Anon.Reveal(), "X-Request-Id", "look-for-me-1")
-	got := m.run(t, "logs", "--request-id", "look-for-me-1", "--level", "debug")
-	if !strings.Contains(got, "[worker http://127.0.0.1:") || !strings.Contains(got, "/auth/v1/settings") {
+	var got string
+	found := func() bool {
+		return strings.Contains(got, "[worker http://127.0.0.1:") && strings.Contains(got, "/auth/v1/settings")
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	// The answer comes before the line, and control hears of a worker a moment after that serves.
+	for end := time.Now().Add(20 * time.Second); !found() && time.Now().Before(end); <-tick.C {
+		got = m.run(t, "logs", "--request-id", "look-for-me-1", "--level", "debug")
+	}
+	if !found() {
 		t.Errorf("got %s", got)
 	}
 	for _, token := range []string{"", "Bearer " + s.keys.Service.Reveal()} {
