@@ -19,7 +19,7 @@ func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Res
 	main.Into, main.Aside = array, p.Write == nil
 	statements := []rls.Statement{main}
 	if p.Write != nil {
-		array.Variables, array.Lenient = sqlgen.NumVariables, true
+		array.Variables, array.Lenient, array.Single = sqlgen.NumVariables, true, true
 	} else {
 		statements = append(statements, how.statement(sqlgen.Variables()))
 	}

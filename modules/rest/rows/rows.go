@@ -29,6 +29,8 @@ type Array struct {
 	Variables int
 	// Lenient takes values of an unknown form for strings.
 	Lenient bool
+	// Single expects one row, and has a buffer of its size.
+	Single bool
 
 	columns []column
 	keys    int // the size of all columns' keys
@@ -48,8 +50,8 @@ func (a *Array) Columns(fields []pgconn.FieldDescription) error {
 	a.Close()
 	n := max(len(fields)-a.Variables, 0)
 	*a = Array{
-		Variables: a.Variables, Lenient: a.Lenient,
-		columns: make([]column, n), buf: append(make([]byte, 0, initialBuffer), '['), last: make([][]byte, len(fields)-n),
+		Variables: a.Variables, Lenient: a.Lenient, Single: a.Single,
+		columns: make([]column, n), last: make([][]byte, len(fields)-n),
 	}
 	keys := make([]byte, 0, 16*n)
 	for i, f := range fields[:n] {
@@ -71,9 +73,8 @@ func (a *Array) Columns(fields []pgconn.FieldDescription) error {
 // Row appends a row.
 func (a *Array) Row(values [][]byte) error {
 	b := a.room(values)
-	if a.rows++; a.rows > 1 {
-		b = append(b, ", \n "...)
-	}
+	b = append(b, between(a.rows)...)
+	a.rows++
 	for i := range a.columns {
 		c := &a.columns[i]
 		b = append(b, c.key...)
@@ -99,9 +100,20 @@ func (a *Array) Row(values [][]byte) error {
 	return nil
 }
 
+// between is what comes before the row after so many.
+func between(rows int64) string {
+	if rows == 0 {
+		return "["
+	}
+	return ", \n "
+}
+
 // room is the buffer with room for a row. It grows by doubling, which append would not do.
 func (a *Array) room(values [][]byte) []byte {
-	need := a.keys
+	if a.buf == nil && !a.Single {
+		a.buf = make([]byte, 0, initialBuffer)
+	}
+	need := a.keys + len(", \n }]")
 	for _, v := range values {
 		need += len(v) + len(`"",`)
 	}
@@ -126,6 +138,9 @@ func (a *Array) flush() (err error) {
 // End completes the array and returns it, in a file when it is large. The file is
 // the caller's to close.
 func (a *Array) End() (text []byte, large *aside.File, err error) {
+	if a.rows == 0 {
+		a.buf = append(a.buf, between(0)...)
+	}
 	a.buf = append(a.buf, ']')
 	if a.file == nil {
 		return a.buf, nil, nil
