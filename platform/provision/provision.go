@@ -143,6 +143,9 @@ func (v *Provisioner) remove(ctx context.Context, p registry.Project) error {
 		} else if err := errors.Join(project.DropDatabase(ctx, owner, p.Database), project.DropLogins(ctx, owner, logins)); err != nil {
 			return err
 		}
+		if err := v.abortUploads(ctx, p.StoragePrefix+"/"); err != nil {
+			return err
+		}
 		if err := v.removeObjects(ctx, p.StoragePrefix+"/"); err != nil {
 			return err
 		}
@@ -161,6 +164,24 @@ func (v *Provisioner) leave(ctx context.Context, p registry.Project, url string,
 	if err != nil {
 		v.deps.Log.WarnContext(ctx, "the login roles of a deleted project stay in its database", "project", p.Ref, "error", err)
 	}
+}
+
+// abortUploads removes the parts of uploads that nobody has finished, which take
+// space and are no objects. Afterwards none of them becomes one.
+func (v *Provisioner) abortUploads(ctx context.Context, prefix string) error {
+	parts, ok := v.deps.Blobs.(blob.Multipart)
+	if !ok {
+		return nil
+	}
+	for begun, err := range parts.Unfinished(ctx, prefix) {
+		if err == nil {
+			err = parts.AbortMultipart(ctx, begun.Upload)
+		}
+		if err != nil {
+			return fmt.Errorf("provision: abort uploads: %w", err)
+		}
+	}
+	return nil
 }
 
 // batch is how many objects are deleted by one request; S3 takes a thousand.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/blob/mem"
 	"github.com/madbase/madbase/platform/migrate"
 	"github.com/madbase/madbase/platform/project"
@@ -103,5 +105,58 @@ func TestAProjectOfADeletedOnesRefStays(t *testing.T) {
 	}
 	if !slices.ContainsFunc(late.Snapshot().Projects(), func(q registry.Project) bool { return q.StoragePrefix == p.StoragePrefix }) {
 		t.Error("the late process has not looked")
+	}
+}
+
+// A deleted project leaves no objects and no uploads that were never finished; those of
+// a project whose prefix begins alike stay.
+func TestADeletedProjectLeavesNothingInTheStore(t *testing.T) {
+	t.Parallel()
+	url := controlDatabase(t)
+	ref := registry.NewRef()
+	by, ctx := registry.Entry{Actor: "admin", Project: ref}, t.Context()
+	r, blobs := open(t, url), mem.New()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := r.Create(ctx, by, "First", secret.String(""))
+	must(err)
+	for _, prefix := range []string{p.StoragePrefix, p.StoragePrefix + "s"} {
+		_, err := blobs.Put(ctx, prefix+"/bucket/object/version", strings.NewReader("x"), blob.PutOptions{Size: 1})
+		must(err)
+		up, err := blobs.CreateMultipart(ctx, prefix+"/bucket/upload/version", blob.PutOptions{})
+		must(err)
+		_, err = blobs.UploadPart(ctx, up, 1, strings.NewReader("x"), 1)
+		must(err)
+	}
+	must(r.SetStatus(ctx, by, registry.Deleting, registry.Creating))
+	v := provision.New(provision.Deps{Registry: r, OwnerURL: url, Blobs: blobs, Log: testkit.Log()})
+	must(v.Start(ctx))
+	for end := time.Now().Add(30 * time.Second); ; {
+		snapshot, changed := r.Current()
+		if _, found := snapshot.Project(ref); !found {
+			break
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Until(end)):
+			t.Fatal("the project stays")
+		}
+	}
+	must(v.Stop(ctx))
+	var left []string
+	for info, err := range blobs.List(ctx, "") {
+		must(err)
+		left = append(left, info.Key)
+	}
+	for begun, err := range blobs.Unfinished(ctx, "") {
+		must(err)
+		left = append(left, begun.Key)
+	}
+	if other := p.StoragePrefix + "s/bucket/"; !slices.Equal(left, []string{other + "object/version", other + "upload/version"}) {
+		t.Errorf("left: %q", left)
 	}
 }
