@@ -45,9 +45,9 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 	if served := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(rolesOf[config.RoleWorker], name) }); len(served) > 0 {
 		var budget *db.Budget
 		f.tenants = tenant.NewDirectory(f.cfg.Projects, tenant.Deps{
-			Registry: f.registry, Log: f.log, Metrics: f.metrics,
-			Open: func(ctx context.Context, p registry.Project) (*tenant.Tenant, error) {
-				return f.openTenant(ctx, p, tenancy{served, f.innerAccess(names), budget})
+			Registry: f.registry, Log: f.log, Metrics: f.metrics, Keys: f.tenantKeys, Limiter: f.limiter,
+			Open: func(ctx context.Context, p registry.Project, keys *claims.Keys) (*tenant.Tenant, error) {
+				return f.openTenant(ctx, p, keys, tenancy{served, f.innerAccess(names), budget})
 			},
 		})
 		budget = db.NewBudget(f.cfg.Projects.Connections, f.tenants.Evict)
@@ -58,10 +58,7 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 			standing.other = other
 			return tenant.Worker{
 				Resolver: resolver, Directory: f.tenants, Standard: standing, Refuse: refuse,
-				Authorize: func(r *http.Request, keys *claims.Keys) error {
-					_, err := gateway.Authorize(r, keys, f.cfg.Gateway.RequireAPIKey)
-					return err
-				},
+				Authorize: f.authorize, ClientIP: f.proxies.ClientIP,
 			}
 		})
 		if f.inboxURL() != "" && slices.Contains(served, "auth") {
@@ -81,6 +78,20 @@ func (f *foundation) keysOf(r *http.Request) *claims.Keys {
 		return nil
 	}
 	return f.keys
+}
+
+// authorize checks r's API key in the gateway's place. A user's token that stands
+// alone, as on uploads, makes the caller known, too.
+func (f *foundation) authorize(r *http.Request, keys *claims.Keys) (known bool, err error) {
+	key, err := gateway.Authorize(r, keys, f.cfg.Gateway.RequireAPIKey)
+	if err != nil || key != "" {
+		return key != "", err
+	}
+	token, err := keys.Token(r)
+	if err == nil && token != "" {
+		_, err = keys.Verify(token)
+	}
+	return err == nil && token != "", nil
 }
 
 // refusals answers requests that no tenant takes, in the gateway's dialect.
@@ -124,8 +135,8 @@ type tenancy struct {
 }
 
 // openTenant brings the database of p up to date and starts the modules names for it.
-func (f *foundation) openTenant(ctx context.Context, p registry.Project, t tenancy) (_ *tenant.Tenant, err error) {
-	child, err := f.child(p)
+func (f *foundation) openTenant(ctx context.Context, p registry.Project, keys *claims.Keys, t tenancy) (_ *tenant.Tenant, err error) {
+	child, err := f.child(p, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +162,7 @@ func (f *foundation) openTenant(ctx context.Context, p registry.Project, t tenan
 		return nil, err
 	}
 	return &tenant.Tenant{
-		Handler: served.server.Handler(), Keys: child.keys, Waiting: child.waiting(served.set.Modules()),
+		Handler: served.server.Handler(), Waiting: child.waiting(served.set.Modules()),
 		Tend: child.noteUse,
 		Close: func(ctx context.Context) error {
 			defer child.tenant.DB.Close()
@@ -175,9 +186,22 @@ func (f *foundation) withSettings(p registry.Project) (*foundation, error) {
 	return &child, err
 }
 
+// tenantKeys are the keys of p as it is now.
+func (f *foundation) tenantKeys(p registry.Project) (*claims.Keys, error) {
+	keys, err := f.registry.Keys(p)
+	if err != nil {
+		return nil, err
+	}
+	live, err := f.registry.Live(f.registry.Snapshot(), p.Ref)
+	if err == nil {
+		err = keys.Use(live)
+	}
+	return keys, err
+}
+
 // child is the foundation of p alone: this one's, with p's settings and keys and
 // nothing by which p could meet another project.
-func (f *foundation) child(p registry.Project) (*foundation, error) {
+func (f *foundation) child(p registry.Project, keys *claims.Keys) (*foundation, error) {
 	process, own := *f.cfg, *f
 	process.Rest.AppSettings = nil // any SQL reads them: the process's are the default project's alone
 	own.cfg = &process
@@ -194,16 +218,7 @@ func (f *foundation) child(p registry.Project) (*foundation, error) {
 	child.cfg.Rest.JWT.Secret = ""
 	child.cfg.Storage.S3.Key = accesskey.Config{}
 	child.cfg.Storage.Images.CacheBytes /= imageShare
-	if child.keys, err = f.registry.Keys(p); err != nil {
-		return nil, err
-	}
-	live, err := f.registry.Live(f.registry.Snapshot(), p.Ref)
-	if err == nil {
-		err = child.keys.Use(live)
-	}
-	if err != nil {
-		return nil, err
-	}
+	child.keys = keys
 	child.log = f.log.With("project", p.Ref)
 	child.limiter = ratelimit.Scoped(f.limiter, "project/"+p.Ref)
 	child.tenants, child.provisioner = nil, nil

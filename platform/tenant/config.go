@@ -23,6 +23,7 @@ type Config struct {
 	Auth        int           `env:"MADBASE_PROJECT_DB_AUTH_POOL" default:"3" doc:"Connections of one process for auth of one such project." group:"optional"`
 	Storage     int           `env:"MADBASE_PROJECT_DB_STORAGE_POOL" default:"3" doc:"Connections of one process for storage's own bookkeeping of one such project." group:"optional"`
 	Requests    int           `env:"MADBASE_PROJECT_REQUESTS" default:"200" doc:"Requests of one such project under way at once in one process; more are answered with 429." group:"optional"`
+	Strangers   int           `env:"MADBASE_PROJECT_OPENINGS" default:"30" doc:"Times a minute that one client address may have such projects opened by requests without a valid key, as for public objects; more are answered with 429. Counted over all workers with REDIS_URL." group:"optional"`
 	Idle        time.Duration `env:"MADBASE_PROJECT_IDLE" default:"10m" doc:"How long a project stays open in a process that nobody asks for it." group:"optional"`
 }
 
@@ -51,8 +52,8 @@ func (c Config) Validate() error {
 	} else if c.Open < 1 || c.Connections < c.perProject() {
 		errs = append(errs, errors.New("MADBASE_PROJECTS_OPEN must be at least 1, and MADBASE_PROJECTS_CONNECTIONS suffice for the pools of one project and one more"))
 	}
-	if c.Requests < 1 || c.Idle <= 0 {
-		errs = append(errs, errors.New("MADBASE_PROJECT_REQUESTS must be at least 1 and MADBASE_PROJECT_IDLE be positive"))
+	if c.Requests < 1 || c.Strangers < 1 || c.Idle <= 0 {
+		errs = append(errs, errors.New("MADBASE_PROJECT_REQUESTS and MADBASE_PROJECT_OPENINGS must be at least 1 and MADBASE_PROJECT_IDLE be positive"))
 	}
 	if u, err := url.Parse("http://" + c.Domain); c.Domain != "" && (err != nil || u.Host != c.Domain || u.Hostname() == "" || strings.HasPrefix(c.Domain, ".")) {
 		errs = append(errs, errors.New("MADBASE_PROJECTS_DOMAIN must be a domain, with a port or without"))

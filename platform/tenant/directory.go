@@ -12,15 +12,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/cache"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/module"
+	"github.com/madbase/madbase/platform/ratelimit"
 	"github.com/madbase/madbase/platform/registry"
 )
 
 // Tenant serves one project, as it was when the tenant was opened.
 type Tenant struct {
 	Handler http.Handler
-	Keys    *claims.Keys
 	// Waiting reports whether something of the project's is still to be done without
 	// a request, such as mails that wait to leave.
 	Waiting func(context.Context) bool
@@ -33,8 +34,12 @@ type Tenant struct {
 // Deps are what a Directory stands on.
 type Deps struct {
 	Registry *registry.Registry
-	// Open makes the tenant of an active project.
-	Open    func(context.Context, registry.Project) (*Tenant, error)
+	// Keys makes the keys of a project, without asking its database.
+	Keys func(registry.Project) (*claims.Keys, error)
+	// Open makes the tenant of an active project, which is to use the keys.
+	Open func(context.Context, registry.Project, *claims.Keys) (*Tenant, error)
+	// Limiter counts what is opened for visitors that are not known.
+	Limiter ratelimit.Limiter
 	Log     *slog.Logger
 	Metrics *metrics.Set
 }
@@ -60,12 +65,16 @@ type Directory struct {
 	entries map[string]*entry
 	// leaving are the retired entries that still have requests, or are still being opened.
 	leaving map[*entry]struct{}
-	// taken counts the tenants that are open, being opened or being closed.
-	taken int
-	// freed is closed, and replaced, when taken falls.
+	// taken counts the tenants that are open, being opened or being closed, and
+	// strange those that are being opened for strangers.
+	taken, strange int
+	// freed is closed, and replaced, when one of them falls.
 	freed   chan struct{}
 	closing sync.WaitGroup
 	stopped bool
+
+	making   sync.Mutex // of keys
+	keyrings *cache.LRU[string, keyring]
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -78,6 +87,9 @@ type entry struct {
 	tenant  *Tenant
 	err     error
 
+	keys *claims.Keys // nil until it is open
+	// strange says that it was opened for a stranger.
+	strange  bool
 	failedAt time.Time
 	lastUsed time.Time
 	active   int
@@ -92,7 +104,7 @@ type entry struct {
 
 // NewDirectory returns a Directory without tenants.
 func NewDirectory(cfg Config, deps Deps) *Directory {
-	d := &Directory{cfg: cfg, deps: deps, entries: map[string]*entry{}, leaving: map[*entry]struct{}{}, freed: make(chan struct{})}
+	d := &Directory{cfg: cfg, deps: deps, entries: map[string]*entry{}, leaving: map[*entry]struct{}{}, freed: make(chan struct{}), keyrings: newKeyrings()}
 	deps.Metrics.GetOrCreateGauge("madbase_projects_open", func() float64 {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -130,8 +142,11 @@ func unavailable(code, message string, cause error) error {
 
 // Acquire returns the tenant of the project ref, which it opens if need be. It stays
 // open until release is called; over ends when its requests have to.
-func (d *Directory) Acquire(ctx context.Context, ref string) (t *Tenant, over context.Context, release func(), err error) {
-	e, err := d.enter(ctx, ref)
+func (d *Directory) Acquire(ctx context.Context, ref string, v Visitor) (t *Tenant, over context.Context, release func(), err error) {
+	if err := d.allow(ctx, ref, v); err != nil {
+		return nil, nil, nil, err
+	}
+	e, err := d.enter(ctx, ref, v)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -151,11 +166,11 @@ func (d *Directory) Acquire(ctx context.Context, ref string) (t *Tenant, over co
 
 // enter counts a request in at the entry of ref, a new one where there is none of
 // the project as it is now.
-func (d *Directory) enter(ctx context.Context, ref string) (*entry, error) {
+func (d *Directory) enter(ctx context.Context, ref string, v Visitor) (*entry, error) {
 	patience := time.NewTimer(makeRoom)
 	defer patience.Stop()
 	for {
-		e, freed, err := d.tryEnter(ref)
+		e, freed, err := d.tryEnter(ref, v)
 		if e != nil || err != nil {
 			return e, err
 		}
@@ -171,7 +186,7 @@ func (d *Directory) enter(ctx context.Context, ref string) (*entry, error) {
 
 // tryEnter returns neither an entry nor an error when there is no room, and what is
 // closed once there may be.
-func (d *Directory) tryEnter(ref string) (*entry, <-chan struct{}, error) {
+func (d *Directory) tryEnter(ref string, v Visitor) (*entry, <-chan struct{}, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p, err := d.find(ref)
@@ -179,7 +194,7 @@ func (d *Directory) tryEnter(ref string) (*entry, <-chan struct{}, error) {
 		return nil, nil, err
 	}
 	e := d.entries[ref]
-	if e != nil && (e.project.Version != p.Version || !e.failedAt.IsZero() && time.Since(e.failedAt) > failedFor) {
+	if e != nil && e.outdated(p) {
 		d.retire(e)
 		e = nil
 	}
@@ -187,11 +202,14 @@ func (d *Directory) tryEnter(ref string) (*entry, <-chan struct{}, error) {
 		if d.stopped {
 			return nil, nil, unavailable("stopping", "The process is stopping", nil)
 		}
+		if !v.Known && d.strange >= strangersAtOnce {
+			return nil, d.freed, nil
+		}
 		if d.taken >= d.cfg.Open {
 			d.evict()
 			return nil, d.freed, nil
 		}
-		e = d.add(p)
+		e = d.add(p, v)
 	}
 	if e.active >= d.cfg.Requests {
 		return nil, nil, apierr.New(http.StatusTooManyRequests, "too_many_concurrent", "Too many requests of this project at once").WithHeader("Retry-After", "1")
@@ -200,10 +218,13 @@ func (d *Directory) tryEnter(ref string) (*entry, <-chan struct{}, error) {
 	return e, nil, nil
 }
 
-func (d *Directory) add(p registry.Project) *entry {
-	e := &entry{project: p, opened: make(chan struct{}), lastUsed: time.Now()}
+func (d *Directory) add(p registry.Project, v Visitor) *entry {
+	e := &entry{project: p, opened: make(chan struct{}), lastUsed: time.Now(), strange: !v.Known}
 	e.over, e.endNow = context.WithCancel(context.Background())
 	d.entries[p.Ref] = e
+	if e.strange {
+		d.strange++
+	}
 	d.taken++
 	d.closing.Add(1)
 	go d.begin(e)
@@ -215,11 +236,19 @@ func (d *Directory) begin(e *entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	began := time.Now()
-	tenant, err := d.deps.Open(ctx, e.project)
+	var tenant *Tenant
+	keys, err := d.keysOf(e.project)
+	if err == nil {
+		tenant, err = d.deps.Open(ctx, e.project, keys)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e.tenant, e.err = tenant, err
+	e.tenant, e.err, e.keys = tenant, err, keys
 	close(e.opened)
+	if e.strange {
+		d.strange--
+		d.wake()
+	}
 	if err != nil {
 		d.deps.Log.ErrorContext(ctx, "a project cannot be opened", "project", e.project.Ref, "error", err)
 		e.failedAt = time.Now()
@@ -299,9 +328,14 @@ func (d *Directory) shut(e *entry) {
 func (d *Directory) free(e *entry) {
 	delete(d.leaving, e)
 	d.taken--
+	d.wake()
+	d.closing.Done()
+}
+
+// wake has those who wait for room try again.
+func (d *Directory) wake() {
 	close(d.freed)
 	d.freed = make(chan struct{})
-	d.closing.Done()
 }
 
 // Start begins to close what is no longer used or has changed.

@@ -17,6 +17,7 @@ import (
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/migrate"
+	"github.com/madbase/madbase/platform/ratelimit"
 	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/tenant"
 	"github.com/madbase/madbase/platform/testdb"
@@ -72,17 +73,21 @@ type stage struct {
 	waiting  atomic.Bool
 	hang     atomic.Bool // whoever asks what waits gets no answer
 	fail     atomic.Bool
+	slow     chan struct{} // what is opened waits for it; may be nil
 }
+
+// known is a visitor with a key.
+var known = tenant.Visitor{Known: true}
 
 func newStage(t *testing.T, change func(*tenant.Config), refs ...string) *stage {
 	t.Helper()
-	cfg := tenant.Config{Open: 5, Connections: 50, API: 1, Auth: 1, Storage: 1, Requests: 10, Idle: time.Hour}
+	cfg := tenant.Config{Open: 5, Connections: 50, API: 1, Auth: 1, Storage: 1, Requests: 10, Strangers: 100, Idle: time.Hour}
 	change(&cfg)
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	s := &stage{registry: newRegistry(t, refs...), closed: make(chan string, 100)}
-	s.Directory = tenant.NewDirectory(cfg, tenant.Deps{Registry: s.registry, Log: testkit.Log(), Metrics: metrics.NewSet(), Open: s.open})
+	s.Directory = tenant.NewDirectory(cfg, tenant.Deps{Registry: s.registry, Log: testkit.Log(), Metrics: metrics.NewSet(), Open: s.open, Keys: s.registry.Keys, Limiter: ratelimit.NewMemory(100)})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +99,11 @@ func newStage(t *testing.T, change func(*tenant.Config), refs ...string) *stage 
 	return s
 }
 
-func (s *stage) open(_ context.Context, p registry.Project) (*tenant.Tenant, error) {
+func (s *stage) open(_ context.Context, p registry.Project, _ *claims.Keys) (*tenant.Tenant, error) {
 	s.opened.Add(1)
+	if s.slow != nil {
+		<-s.slow
+	}
 	if s.fail.Load() {
 		return nil, errors.New("its database is away")
 	}
@@ -118,7 +126,7 @@ func (s *stage) open(_ context.Context, p registry.Project) (*tenant.Tenant, err
 // hold keeps the project ref in use until release is called.
 func (s *stage) hold(t *testing.T, ref string) (release func()) {
 	t.Helper()
-	_, _, release, err := s.Acquire(t.Context(), ref)
+	_, _, release, err := s.Acquire(t.Context(), ref, known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,10 +135,15 @@ func (s *stage) hold(t *testing.T, ref string) (release func()) {
 
 func (s *stage) refused(t *testing.T, ref string, status int) {
 	t.Helper()
-	_, _, _, err := s.Acquire(t.Context(), ref)
-	if e, ok := errors.AsType[*apierr.Error](err); !ok || e.Status != status {
+	_, _, _, err := s.Acquire(t.Context(), ref, known)
+	if !isStatus(err, status) {
 		t.Errorf("%s: %v, want %d", ref, err, status)
 	}
+}
+
+func isStatus(err error, status int) bool {
+	e, ok := errors.AsType[*apierr.Error](err)
+	return ok && e.Status == status
 }
 
 func (s *stage) awaitClosed(t *testing.T, ref string) {
@@ -151,7 +164,7 @@ func TestATenantIsOpenedOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 10 {
 		wait.Go(func() {
-			if _, _, release, err := s.Acquire(t.Context(), "one"); err != nil {
+			if _, _, release, err := s.Acquire(t.Context(), "one", known); err != nil {
 				t.Error(err)
 			} else {
 				release()
@@ -177,7 +190,7 @@ func TestAFailureIsRememberedForAWhile(t *testing.T) {
 	}
 	s.fail.Store(false)
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		_, _, release, err := s.Acquire(t.Context(), "one")
+		_, _, release, err := s.Acquire(t.Context(), "one", known)
 		if err == nil {
 			release()
 			break
@@ -249,7 +262,7 @@ func TestAChangeTakesANewTenant(t *testing.T) {
 	}
 	old()
 	s.awaitClosed(t, "one")
-	_, over, release, err := s.Acquire(t.Context(), "one")
+	_, over, release, err := s.Acquire(t.Context(), "one", known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +285,7 @@ func TestRequestsFromBeforeAChangeEndToo(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, func(c *tenant.Config) { c.Idle = 50 * time.Millisecond }, "one", "two")
 	by := registry.Entry{Actor: "test", Project: "one"}
-	_, over, release, err := s.Acquire(t.Context(), "one")
+	_, over, release, err := s.Acquire(t.Context(), "one", known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,16 +318,24 @@ func TestAnswersOfTheWorker(t *testing.T) {
 	worker := tenant.Worker{
 		Resolver: tenant.Resolver{Registry: s.registry, Keys: keys}, Directory: s.Directory,
 		Standard: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("standard")) }),
-		Authorize: func(r *http.Request, of *claims.Keys) error {
+		Authorize: func(r *http.Request, of *claims.Keys) (bool, error) {
 			if key := r.Header.Get("apikey"); key == "sb_publishable_guess" || key == "bad" {
-				return apierr.New(401, "", "bad key")
+				return false, apierr.New(401, "", "bad key")
 			}
-			return nil
+			return of != keys && r.Header.Get("apikey") == of.API().Publishable.Reveal(), nil
 		},
+		ClientIP: func(*http.Request) string { return "192.0.2.1" },
 		Refuse: func(w http.ResponseWriter, _ *http.Request, err error) {
 			e, _ := errors.AsType[*apierr.Error](err)
 			w.WriteHeader(e.Status)
 		},
+	}
+	refused := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/rest/v1/x", nil)
+	r.Header.Set(tenant.Header, "one")
+	r.Header.Set("apikey", "bad")
+	if worker.ServeHTTP(refused, r); refused.Code != 401 || s.opened.Load() != 0 {
+		t.Errorf("whoever is refused has a project opened: %d", refused.Code)
 	}
 	for _, test := range []struct{ header, key, want string }{
 		{"one", "", "200 one"},

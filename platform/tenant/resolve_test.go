@@ -112,7 +112,7 @@ func TestPublicURLs(t *testing.T) {
 
 func TestFaultySettings(t *testing.T) {
 	t.Parallel()
-	good := tenant.Config{Open: 1, Connections: 4, API: 1, Auth: 1, Storage: 1, Requests: 1, Idle: 1}
+	good := tenant.Config{Open: 1, Connections: 4, API: 1, Auth: 1, Storage: 1, Requests: 1, Strangers: 1, Idle: 1}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
@@ -121,6 +121,7 @@ func TestFaultySettings(t *testing.T) {
 		"MADBASE_PROJECTS_CONNECTIONS": func(c *tenant.Config) { c.Connections = 3 },
 		"MADBASE_PROJECT_DB_POOL":      func(c *tenant.Config) { c.API = 0 },
 		"MADBASE_PROJECT_REQUESTS":     func(c *tenant.Config) { c.Requests = 0 },
+		"MADBASE_PROJECT_OPENINGS":     func(c *tenant.Config) { c.Strangers = 0 },
 		"MADBASE_PROJECT_IDLE":         func(c *tenant.Config) { c.Idle = 0 },
 		"MADBASE_PROJECTS_DOMAIN":      func(c *tenant.Config) { c.Domain = "http://x" },
 	} {

@@ -15,8 +15,11 @@ type Worker struct {
 	Directory *Directory
 	// Standard serves the default project, and what belongs to none.
 	Standard http.Handler
-	// Authorize checks the request's API key by the project's keys.
-	Authorize func(*http.Request, *claims.Keys) error
+	// Authorize checks the request's API key by the project's keys, and says whether
+	// the request has shown a key or a token of theirs: some may do without.
+	Authorize func(*http.Request, *claims.Keys) (known bool, err error)
+	// ClientIP is the address of a request's client.
+	ClientIP func(*http.Request) string
 	// Refuse answers with an error.
 	Refuse func(http.ResponseWriter, *http.Request, error)
 }
@@ -34,7 +37,7 @@ func (s Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var known bool
 		if ref, known = s.Resolver.byKey(r); !known || ref == registry.DefaultRef {
 			ref = registry.DefaultRef
-			if err := s.Authorize(r, s.Resolver.Keys); err != nil { // the gateway has not
+			if _, err := s.Authorize(r, s.Resolver.Keys); err != nil { // the gateway has not
 				s.Refuse(w, r, err)
 				return
 			}
@@ -49,18 +52,23 @@ func (s Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers r unless it returns an error.
+// serve answers r unless it returns an error. Whoever may not come in has nothing opened.
 func (s Worker) serve(w http.ResponseWriter, r *http.Request, ref string) error {
-	t, over, release, err := s.Directory.Acquire(r.Context(), ref)
+	keys, err := s.Directory.Keys(ref)
+	if err != nil {
+		return err
+	}
+	visitor := Visitor{Address: s.ClientIP(r)}
+	if r.Method != http.MethodOptions { // a preflight carries no key
+		if visitor.Known, err = s.Authorize(r, keys); err != nil {
+			return err
+		}
+	}
+	t, over, release, err := s.Directory.Acquire(r.Context(), ref, visitor)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if r.Method != http.MethodOptions { // a preflight carries no key
-		if err := s.Authorize(r, t.Keys); err != nil {
-			return err
-		}
-	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	stop := context.AfterFunc(over, func() { cancel(errOver) })
 	defer func() {

@@ -1,0 +1,115 @@
+package tenant_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/madbase/madbase/platform/tenant"
+)
+
+func stranger(address string) tenant.Visitor { return tenant.Visitor{Address: address} }
+
+// enter has v come in and go.
+func (s *stage) enter(t *testing.T, ref string, v tenant.Visitor) error {
+	t.Helper()
+	_, _, release, err := s.Acquire(t.Context(), ref, v)
+	if err == nil {
+		release()
+	}
+	return err
+}
+
+// Strangers may have only so much opened; what is open, and those with a key, are
+// left alone by that.
+func TestStrangersOpenOnlySoMuch(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(c *tenant.Config) { c.Strangers = 2 }, "one", "two", "three")
+	for _, ref := range []string{"one", "two"} {
+		if err := s.enter(t, ref, stranger("2001:db8::1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.enter(t, "three", stranger("2001:db8::2")); !isStatus(err, 429) {
+		t.Errorf("one network's third project: %v", err)
+	}
+	if err := s.enter(t, "one", stranger("2001:db8::2")); err != nil {
+		t.Errorf("a project that is open: %v", err)
+	}
+	if n := s.opened.Load(); n != 2 {
+		t.Errorf("opened %d", n)
+	}
+	if err := s.enter(t, "three", known); err != nil {
+		t.Errorf("with a key: %v", err)
+	}
+	if err := s.enter(t, "three", stranger("2001:db8::3")); err != nil {
+		t.Errorf("after somebody with a key: %v", err)
+	}
+}
+
+// One project is not opened for strangers over and over, whoever they are.
+func TestAProjectIsOpenedForStrangersNowAndThen(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(c *tenant.Config) { c.Open = 1 }, "one", "two")
+	var refused error
+	for i := range 10 {
+		if refused = s.enter(t, "one", stranger(string(rune('a'+i)))); refused != nil {
+			break
+		}
+		s.hold(t, "two")() // which takes its room
+	}
+	if !isStatus(refused, 429) {
+		t.Errorf("opened %d times, %v", s.opened.Load(), refused)
+	}
+}
+
+// While what strangers want is being opened, others of them wait, and nobody else.
+func TestStrangersWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(*tenant.Config) {}, "one", "two", "three", "four")
+	s.slow = make(chan struct{})
+	var waiting sync.WaitGroup
+	for _, ref := range []string{"one", "two", "three"} {
+		gone, cancel := context.WithCancel(t.Context())
+		waiting.Go(func() {
+			defer cancel()
+			if ref != "three" { // that its visitor has gone gives no room
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			_, _, release, err := s.Acquire(gone, ref, stranger(ref))
+			if err == nil {
+				release()
+			}
+			if ref == "three" && err != nil {
+				t.Error(err)
+			}
+		})
+		s.awaitOpened(t, map[string]int32{"one": 1, "two": 2, "three": 2}[ref])
+	}
+	waiting.Go(func() {
+		if err := s.enter(t, "four", known); err != nil {
+			t.Error(err)
+		}
+	})
+	s.awaitOpened(t, 3)
+	<-time.After(300 * time.Millisecond)
+	if n := s.opened.Load(); n != 3 {
+		t.Errorf("opened %d at once", n)
+	}
+	close(s.slow)
+	waiting.Wait()
+	if n := s.opened.Load(); n != 4 {
+		t.Errorf("opened %d", n)
+	}
+}
+
+// awaitOpened waits until n tenants were opened, or are being opened.
+func (s *stage) awaitOpened(t *testing.T, n int32) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); s.opened.Load() < n; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("opened %d, want %d", s.opened.Load(), n)
+		}
+	}
+}
