@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -84,6 +85,8 @@ type Module struct {
 	// linkKey encrypts what links carry.
 	linkKey []byte
 	now     func() time.Time
+	// hooked are those to whom the app's hook sends a mail right now (see awaitTurn).
+	hooked sync.Map
 	// services are the built-in sign-in services, custom those that administrators describe.
 	services, custom *provider.Services
 }

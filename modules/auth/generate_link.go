@@ -196,6 +196,6 @@ func (m *Module) linkCode(ctx context.Context, tx db.Queryer, user *store.User, 
 			address = req.NewEmail
 		}
 	}
-	code := m.newMailCode(address, pkce{})
+	code := m.newMailCode(ctx, address, pkce{})
 	return code, store.PutOneTime(ctx, tx, store.NewOneTime{UserID: user.ID, Kind: kind, RelatesTo: address, Hash: code.hash})
 }

@@ -28,7 +28,7 @@ func (m *Module) invite(c echo.Context, by admin) error {
 	if err != nil {
 		return err
 	}
-	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	ctx := c.Request().Context()
 	user, err := m.mailUser(c, email)
 	if err != nil {
 		return err
@@ -36,14 +36,14 @@ func (m *Module) invite(c echo.Context, by admin) error {
 	if user != nil && user.EmailConfirmedAt != nil {
 		return emailExists()
 	}
-	made, fresh := user == nil, signupRequest{Email: email, Data: req.Data}
+	invited, made, fresh := user, user == nil, signupRequest{Email: email, Data: req.Data}
 	if made {
 		if err := m.beforeSignup(c, &fresh); err != nil {
 			return err
 		}
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		if user == nil {
+	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+		if user = invited; made {
 			if user, err = m.insertBare(ctx, tx, fresh, ""); err != nil {
 				return err
 			}

@@ -249,6 +249,9 @@ func (m *Module) createAccount(ctx context.Context, tx pgx.Tx, audience string, 
 		return "", signupDisabled()
 	}
 	user := m.newAccount(audience, l)
+	if r := slipOf(ctx).rehearsal; r != nil {
+		user.ID = r.userID
+	}
 	err := m.saveUser(ctx, tx, user)
 	if err == nil {
 		err = store.InsertIdentity(ctx, tx, user.ID, l.who.Provider, l.data)

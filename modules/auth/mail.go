@@ -23,7 +23,7 @@ import (
 
 // sendMail has a mail leave once tx has committed, and not at all if it does not;
 // or it calls the send_email hook, where that is on.
-// Call it in the transaction that makes the message's tokens. It asks in this
+// Call it in the transaction that makes the message's tokens, which must be one of mailing's. It asks in this
 // order, as GoTrue does: is the user's last one of the kind long enough ago
 // (429 over_email_send_rate_limit), may the address get mails at all (400
 // email_address_not_authorized), and has the server one left (429).
@@ -32,15 +32,33 @@ import (
 // or reauthentication_sent_at, in the row and in msg.User; what the caller's own
 // transaction wrote there before does not count as a mail.
 func (m *Module) sendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
-	err := m.trySendMail(ctx, tx, msg)
-	if _, public := errors.AsType[*apierr.Error](err); err == nil || public {
+	if err := m.trySendMail(ctx, tx, msg); err != nil {
+		return mailError(msg.Kind, err)
+	}
+	return nil
+}
+
+// mailError is what the caller hears of a mail that is not sent.
+func mailError(kind mail.Kind, err error) error {
+	if _, public := errors.AsType[*apierr.Error](err); public || errors.Is(err, errRehearsed) {
 		return err
 	}
-	name := strings.ReplaceAll(strings.Replace(string(msg.Kind), "mfa_", "MFA_", 1), "_", " ")
+	name := strings.ReplaceAll(strings.Replace(string(kind), "mfa_", "MFA_", 1), "_", " ")
 	return apierr.New(http.StatusInternalServerError, codeUnexpected, "Error sending "+name+" email").Because(err)
 }
 
 func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	r := slipOf(ctx).rehearsal
+	if r != nil && r.taken && msg.Kind == r.kind {
+		sentAt, err := m.takeMailClock(ctx, tx, msg)
+		if err == nil {
+			noteSent(msg.User, msg.Kind, sentAt)
+		}
+		return err
+	}
+	if err := m.awaitTurn(ctx, msg); err != nil {
+		return err
+	}
 	sentAt, err := m.takeMailClock(ctx, tx, msg)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func (m *Module) mailCode(ctx context.Context, tx db.Queryer, msg mail.Message, 
 	if err := m.mailFlow(ctx, tx, msg, p); err != nil {
 		return err
 	}
-	code, user := m.newMailCode(msg.User.Email, p), msg.User
+	code, user := m.newMailCode(ctx, msg.User.Email, p), msg.User
 	msg.Token, msg.TokenHash = code.code, m.linkToken(ctx, code.hash)
 	if err := m.sendMail(ctx, tx, msg); err != nil {
 		return err
@@ -65,11 +65,11 @@ func (m *Module) mailEmailChange(ctx context.Context, tx db.Queryer, msg mail.Me
 	if err := store.BeginEmailChange(ctx, tx, user.ID, msg.NewEmail); err != nil {
 		return err
 	}
-	fresh := m.newMailCode(msg.NewEmail, p)
+	fresh := m.newMailCode(ctx, msg.NewEmail, p)
 	msg.TokenNew, msg.TokenHashNew = fresh.code, m.linkToken(ctx, fresh.hash)
 	tokens := []store.NewOneTime{{UserID: user.ID, Kind: store.EmailChangeTokenNew, RelatesTo: msg.NewEmail, Hash: fresh.hash}}
 	if m.bothConfirm(user) {
-		current := m.newMailCode(user.Email, p)
+		current := m.newMailCode(ctx, user.Email, p)
 		msg.Token, msg.TokenHash = current.code, m.linkToken(ctx, current.hash)
 		tokens = append(tokens, store.NewOneTime{UserID: user.ID, Kind: store.EmailChangeTokenCurrent, RelatesTo: user.Email, Hash: current.hash})
 	} else if err := store.DropOneTime(ctx, tx, user.ID, store.EmailChangeTokenCurrent); err != nil {

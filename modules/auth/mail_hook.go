@@ -2,10 +2,17 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
+	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/db"
+	"github.com/madbase/madbase/platform/project"
 )
 
 // sendEmailInput is the payload of the send_email hook.
@@ -31,11 +38,108 @@ type emailData struct {
 	FactorType   string `json:"factor_type"`
 }
 
+// rehearsal is the mail of a request that the app's hook sends over HTTP: what
+// passes between the two runs of the transaction that makes it (see mailing).
+type rehearsal struct {
+	// codes are those that the first run made, by their addresses; the second takes the same.
+	codes map[string]oneTime
+	// userID is that of whoever is made.
+	userID string
+	// input is what the hook is told and kind the mail's; nil before the first run has come to it.
+	input *sendEmailInput
+	kind  mail.Kind
+	// addressee is whose mails of the kind wait for this one, empty for nobody's.
+	addressee string
+	// taken says that the hook has the mail.
+	taken bool
+	// audited are the actions that the log has.
+	audited map[string]bool
+}
+
+// logged reports whether the log has the action already, by a first run of mailing,
+// and from now on it has.
+func (s *mailSlip) logged(action string) bool {
+	if s.rehearsal == nil {
+		return false
+	}
+	was := s.rehearsal.audited[action]
+	s.rehearsal.audited[action] = true
+	return was
+}
+
+// errRehearsed ends the first run.
+var errRehearsed = errors.New("auth: send mail: the app's hook is to be asked first")
+
+// mailing runs fn in a transaction, as pgx.BeginFunc does: for all that may send a
+// mail (sendMail), at most one. Where the app's hook sends them over HTTP, no
+// transaction is open while it takes its time, and yet nothing stays of what it
+// refuses: fn runs up to the mail and is undone, the hook is asked, and when it
+// takes the mail fn runs again, with the same codes, and stays. So fn must begin
+// anew each time. GoTrue keeps its transaction open all the while.
+func (m *Module) mailing(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	pool, slip := project.From(ctx).DB.Auth, slipOf(ctx)
+	if !m.hooks.Remote(hook.SendEmail) {
+		return pgx.BeginFunc(ctx, pool, fn)
+	}
+	r := &rehearsal{userID: uuid.NewString(), codes: map[string]oneTime{}, audited: map[string]bool{}}
+	slip.rehearsal = r
+	defer func() {
+		slip.rehearsal = nil
+		m.hooked.Delete(r.addressee)
+	}()
+	if err := pgx.BeginFunc(ctx, pool, fn); !errors.Is(err, errRehearsed) {
+		return err
+	}
+	if err := m.callHook(ctx, hook.SendEmail, r.input, nil); err != nil {
+		return mailError(r.kind, err)
+	}
+	r.taken = true
+	return pgx.BeginFunc(ctx, pool, fn)
+}
+
 // hookMail hands the mail over to the app's send_email hook, in place of sending
-// it. The hook runs inside the transaction: what it refuses leaves nothing behind,
-// and a function of the database sees the user's row. A function that is slow
-// holds up its own request alone; a hook over HTTP has five seconds.
+// it: to a function of the database now, in the transaction, whose rows it sees;
+// over HTTP between the two runs of mailing, or, what only tells of a change,
+// once that has committed.
 func (m *Module) hookMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
+	input, slip := m.emailInput(ctx, msg), slipOf(ctx)
+	_, _, asks := mailClock(msg.Kind, 0)
+	switch {
+	case !m.hooks.Remote(hook.SendEmail):
+		return m.hooks.Call(ctx, tx, hook.SendEmail, input, nil)
+	case !asks:
+		transaction, err := store.CurrentTransaction(ctx, tx)
+		slip.notices = append(slip.notices, postedNotice{transaction, input, msg.Kind})
+		return err
+	case slip.rehearsal == nil || slip.rehearsal.taken:
+		return errors.New("auth: send mail: the transaction is none of mailing's, or this is its second mail")
+	}
+	slip.rehearsal.input, slip.rehearsal.kind = input, msg.Kind
+	return errRehearsed
+}
+
+// awaitTurn has one mail of a kind at a time for an addressee go to the app's
+// hook over HTTP: until the transaction of the first has committed, no clock
+// keeps the second from leaving.
+func (m *Module) awaitTurn(ctx context.Context, msg mail.Message) error {
+	slip := slipOf(ctx)
+	clock, _, found := mailClock(msg.Kind, 0)
+	if slip.rehearsal == nil || slip.rehearsal.addressee != "" || !found {
+		return nil
+	}
+	addressee := strings.Join([]string{project.From(ctx).Ref, string(rune('0' + clock)), msg.Recipient()}, "/")
+	if msg.Kind == mail.EmailChange { // an address need not be there
+		addressee += msg.User.ID
+	}
+	if _, busy := m.hooked.LoadOrStore(addressee, true); busy {
+		return tooSoon(m.cfg.Mail.Frequency(), codeOverEmailRate)
+	}
+	slip.rehearsal.addressee = addressee
+	return nil
+}
+
+// emailInput is what the hook is told of a mail.
+func (m *Module) emailInput(ctx context.Context, msg mail.Message) *sendEmailInput {
 	ip := ""
 	if r := slipOf(ctx).request; r != nil {
 		ip = m.client(r).ip
@@ -44,8 +148,7 @@ func (m *Module) hookMail(ctx context.Context, tx db.Queryer, msg mail.Message) 
 	if msg.NewEmail != "" {
 		user.NewEmail = msg.NewEmail
 	}
-	input := sendEmailInput{Metadata: hook.About(hook.SendEmail, ip), User: &user, Data: m.emailData(ctx, msg)}
-	return m.hooks.Call(ctx, tx, hook.SendEmail, input, nil)
+	return &sendEmailInput{Metadata: hook.About(hook.SendEmail, ip), User: &user, Data: m.emailData(ctx, msg)}
 }
 
 // emailData crosses the two pairs of an email change, as GoTrue does and as apps
@@ -66,4 +169,28 @@ func (m *Module) emailData(ctx context.Context, msg mail.Message) emailData {
 	}
 	d.TokenNew, d.TokenHashNew = msg.TokenNew, msg.TokenHash
 	return d
+}
+
+// postedNotice is what the app's hook is to send once its transaction has committed.
+type postedNotice struct {
+	transaction string
+	input       *sendEmailInput
+	kind        mail.Kind
+}
+
+// sendNotices has the app's hook tell users of the changes that have committed.
+// Nothing is undone when it fails.
+func (m *Module) sendNotices(ctx context.Context) {
+	slip := slipOf(ctx)
+	ctx = context.WithoutCancel(ctx)
+	for _, n := range slip.notices {
+		committed, err := store.Committed(ctx, project.From(ctx).DB.Auth, n.transaction)
+		if err == nil && committed {
+			err = m.callHook(ctx, hook.SendEmail, n.input, nil)
+		}
+		if err != nil {
+			m.deps.Log.WarnContext(ctx, "a user could not be told of a change", "kind", n.kind, "error", err)
+		}
+	}
+	slip.notices = nil
 }

@@ -3,10 +3,15 @@ package auth_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/madbase/madbase/modules/auth"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/platform/apierr"
 )
@@ -34,6 +39,7 @@ func TestMailGoesToTheHook(t *testing.T) {
 	defer app.Close()
 	cfg := mailConfig(nil)
 	cfg.Hooks.SendEmailEnabled, cfg.Hooks.SendEmailURI, cfg.Hooks.SendEmailSecrets = true, app.URL, "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	cfg.Mail.MaxFrequency = time.Microsecond
 	p := startPost(t, cfg)
 	msg := p.message(mail.EmailChange)
 	msg.NewEmail, msg.TokenNew, msg.TokenHashNew = "new@example.com", "654321", "newhash"
@@ -63,4 +69,134 @@ func TestMailGoesToTheHook(t *testing.T) {
 		t.Error(sent, err)
 	}
 	equal(t, "outbox", p.waiting(), 0)
+}
+
+// mailHook is an app that sends the mails itself.
+type mailHook struct {
+	refuse atomic.Bool
+	// busy counts the connections in use while it was asked, and asked how often it was.
+	busy, asked atomic.Int64
+	last        atomic.Pointer[fields]
+	// hold, when it is set, keeps the app from answering until it is closed.
+	hold atomic.Pointer[chan struct{}]
+}
+
+// startHooked starts a module whose mails go by the app's hook over HTTP.
+func startHooked(t *testing.T, cfg auth.Config) (*server, *mailHook) {
+	t.Helper()
+	h, s := &mailHook{}, (*server)(nil)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body fields
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		h.asked.Add(1)
+		h.busy.Add(int64(s.f.DB.Auth.Stat().AcquiredConns()))
+		h.last.Store(&body)
+		if hold := h.hold.Load(); hold != nil {
+			<-*hold
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if h.refuse.Load() {
+			_, _ = io.WriteString(w, `{"error":{"http_code":403,"message":"not you"}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	t.Cleanup(app.Close)
+	cfg.Hooks.SendEmailEnabled, cfg.Hooks.SendEmailURI = true, app.URL
+	s = start(t, cfg)
+	return s, h
+}
+
+func (h *mailHook) told(member string) string {
+	text, _ := (*h.last.Load())["email_data"].(fields)[member].(string)
+	return text
+}
+
+// state is what must not change when the hook refuses.
+func (s *server) state() (text string) {
+	s.t.Helper()
+	err := s.f.Owner.QueryRow(s.t.Context(), `SELECT concat(
+		(SELECT jsonb_agg(to_jsonb(u) ORDER BY id) FROM auth.users u), (SELECT jsonb_agg(to_jsonb(o) ORDER BY id) FROM auth.one_time_tokens o),
+		(SELECT jsonb_agg(to_jsonb(i) ORDER BY id) FROM auth.identities i), (SELECT count(*) FROM auth.flow_state), (SELECT count(*) FROM auth.audit_log_entries))`).Scan(&text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+// Of what the hook refuses nothing stays, what it takes works, and it is never
+// asked while a connection is held.
+func TestMailHookHoldsNoConnection(t *testing.T) {
+	t.Parallel()
+	cfg := startHub(t).github(confirmConfig())
+	cfg.Mail.Notifications = map[string]string{"password_changed_enabled": "true"}
+	s, h := startHooked(t, cfg)
+	ask := func(name, method, path, token string, body any) answer {
+		t.Helper()
+		h.refuse.Store(true)
+		before := s.state()
+		s.call(method, path, token, body).want(403, "unknown")
+		equal(t, name+" leaves nothing", s.state(), before)
+		h.refuse.Store(false)
+		return s.call(method, path, token, body).want(200, "")
+	}
+	const email = "a@example.com"
+	a := ask("signup", "POST", "/signup", "", fields{"email": email, "password": "secret1"})
+	equal(t, "the user told", (*h.last.Load())["user"].(fields)["id"], a.str("id"))
+	ask("resend", "POST", "/resend", "", fields{"type": "signup", "email": email})
+	s.verifyCode("signup", email, h.told("token")).want(200, "")
+	ask("recover", "POST", "/recover", "", fields{"email": email})
+	in := s.verifyCode("recovery", email, h.told("token")).want(200, "").str("access_token")
+	ask("reauthenticate", "GET", "/reauthenticate", in, nil)
+	ask("change", "PUT", "/user", in, fields{"email": "b@example.com", "password": "secret2", "data": fields{"k": "v"}})
+	equal(t, "told of the change too", h.told("email_action_type"), "password_changed_notification")
+	s.signin(email, "secret2").want(200, "")
+	ask("new by link", "POST", "/otp", "", fields{"email": "c@example.com"})
+	s.verifyCode("email", "c@example.com", h.told("token")).want(200, "")
+	ask("link", "POST", "/magiclink", "", fields{"email": "c@example.com"})
+	s.verifyCode("magiclink", "c@example.com", h.told("token")).want(200, "")
+	ask("invite", "POST", "/invite", s.service(), fields{"email": "d@example.com"})
+	s.verifyCode("invite", "d@example.com", h.told("token")).want(200, "")
+
+	h.refuse.Store(true)
+	s.enter(hubUser{ID: 5, Login: "e", Email: "e@example.com"})
+	equal(t, "users", s.count(`SELECT count(*) FROM auth.users WHERE email = 'e@example.com'`), 0)
+	h.refuse.Store(false)
+	s.enter(hubUser{ID: 5, Login: "e", Email: "e@example.com"})
+	id, _ := (*h.last.Load())["user"].(fields)["id"].(string)
+	equal(t, "the one told", s.count(`SELECT count(*) FROM auth.users WHERE email = 'e@example.com' AND id = $1`, id), 1)
+	s.verifyCode("signup", "e@example.com", h.told("token")).want(200, "")
+	equal(t, "connections held", h.busy.Load(), 0)
+}
+
+// Of many requests at once one mail goes out, though no transaction keeps the others waiting.
+func TestMailHookOnceAtATime(t *testing.T) {
+	t.Parallel()
+	cfg := confirmConfig()
+	cfg.Mail.MaxFrequency = time.Minute
+	s, h := startHooked(t, cfg)
+	for name, body := range map[string]fields{"/signup": {"email": "a@example.com", "password": "secret1"}, "/recover": {"email": "b@example.com"}} {
+		s.call("POST", "/admin/users", s.service(), fields{"email": "b@example.com", "email_confirm": true})
+		hold := make(chan struct{})
+		h.hold.Store(&hold)
+		h.asked.Store(0)
+		var ok, soon atomic.Int64
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				switch a := s.call("POST", name, "", body); a.status {
+				case 200:
+					ok.Add(1)
+				case 429:
+					soon.Add(1)
+				default:
+					t.Errorf("%s: %d %s", name, a.status, a.text)
+				}
+			})
+		}
+		until(t, "the others are refused", func() bool { return soon.Load() == 5 })
+		close(hold)
+		wg.Wait()
+		equal(t, name, []int64{ok.Load(), h.asked.Load()}, []int64{1, 1})
+	}
 }

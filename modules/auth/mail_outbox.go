@@ -142,6 +142,9 @@ type mailSlip struct {
 	request *http.Request
 	posted  bool
 	drafts  []postedDrafts
+	notices []postedNotice
+	// rehearsal is set while a mail goes by the app's hook over HTTP.
+	rehearsal *rehearsal
 }
 
 // postedDrafts leave if their transaction has committed.
@@ -176,6 +179,7 @@ func (m *Module) Around(next echo.HandlerFunc) echo.HandlerFunc {
 
 // sendPosted has what a request put down leave now. Call it outside of a transaction.
 func (m *Module) sendPosted(ctx context.Context) {
+	m.sendNotices(ctx)
 	slip := slipOf(ctx)
 	if !slip.posted && len(slip.drafts) == 0 {
 		return

@@ -56,9 +56,19 @@ func newOneTime(addressee string, digits int, p pkce) oneTime {
 	return oneTime{code, hash}
 }
 
-// newMailCode is newOneTime of the length that mails have.
-func (m *Module) newMailCode(address string, p pkce) oneTime {
-	return newOneTime(address, m.cfg.Flow.OTPLength, p)
+// newMailCode is newOneTime of the length that mails have; or the code of the
+// address that the app's hook has sent.
+func (m *Module) newMailCode(ctx context.Context, address string, p pkce) oneTime {
+	r := slipOf(ctx).rehearsal
+	if r == nil {
+		return newOneTime(address, m.cfg.Flow.OTPLength, p)
+	}
+	code, sent := r.codes[address]
+	if !sent {
+		code = newOneTime(address, m.cfg.Flow.OTPLength, p)
+		r.codes[address] = code
+	}
+	return code
 }
 
 // opens reports whether hash is the pending token's, with or without the prefix

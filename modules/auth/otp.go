@@ -114,7 +114,7 @@ func (m *Module) sendMagicLink(c echo.Context, req otpRequest) error {
 			return err
 		}
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
 		if !known {
 			if user, err = m.insertByLink(ctx, tx, fresh); err != nil {
 				return err

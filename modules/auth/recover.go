@@ -46,7 +46,7 @@ func (m *Module) recover(c echo.Context) error {
 }
 
 func (m *Module) recoverAddress(c echo.Context, email string, p pkce) error {
-	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	ctx := c.Request().Context()
 	user, err := m.mailUser(c, email)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (m *Module) recoverAddress(c echo.Context, email string, p pkce) error {
 	if user == nil {
 		return m.mailNothing(ctx, mail.Recovery, email)
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = m.mailing(ctx, func(tx pgx.Tx) error {
 		if err := m.audit(ctx, tx, user, actionRecovery, nil); err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func (m *Module) resend(c echo.Context) error {
 }
 
 func (m *Module) resendMail(c echo.Context, req resendRequest) error {
-	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	ctx := c.Request().Context()
 	kind := mail.Confirmation
 	if req.Type == typeEmailChange {
 		kind = mail.EmailChange
@@ -97,7 +97,7 @@ func (m *Module) resendMail(c echo.Context, req resendRequest) error {
 	if !waits {
 		return m.mailNothing(ctx, kind, req.Email)
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = m.mailing(ctx, func(tx pgx.Tx) error {
 		return m.mailAgain(ctx, tx, mail.Message{Kind: kind, User: user, NewEmail: user.NewEmail, RedirectTo: m.redirectTo(c.Request())}, req.pkce)
 	})
 	if err != nil {

@@ -54,14 +54,14 @@ func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash strin
 		}
 		return m.nobody(req)
 	}
-	made := user == nil
+	existing, made := user, user == nil
 	if made {
 		if err := m.beforeSignup(c, &req); err != nil {
 			return nil, err
 		}
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		if user, err = m.insertOrKeep(ctx, tx, user, req, hash); err != nil {
+	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+		if user, err = m.insertOrKeep(ctx, tx, existing, req, hash); err != nil {
 			return err
 		}
 		if err := m.audit(ctx, tx, user, actionConfirmation, map[string]any{"provider": store.ProviderEmail}); err != nil {

@@ -211,7 +211,7 @@ var (
 
 // enterSSO signs the person in, once by one assertion.
 func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity) (address string, err error) {
-	r, q := c.Request(), projectOf(c).DB.Auth
+	r := c.Request()
 	if !m.redirectAllowed(r, back.redirectTo) {
 		back.redirectTo = m.siteURL(r.Context())
 	}
@@ -219,7 +219,7 @@ func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity
 		return "", err
 	}
 	var got account
-	err = pgx.BeginFunc(r.Context(), q, func(tx pgx.Tx) error {
+	err = m.mailing(r.Context(), func(tx pgx.Tx) error {
 		fresh, err := store.Use(r.Context(), tx, "saml "+back.provider.SAML.EntityID+" "+back.assertion.ID())
 		if err != nil {
 			return err

@@ -94,6 +94,10 @@ func (r *Runner) Enabled(name Name) bool {
 	return on
 }
 
+// Remote reports whether the hook is on and called over HTTP, which may take
+// seconds: not while a transaction is open.
+func (r *Runner) Remote(name Name) bool { return r.points[name].url != "" }
+
 // Call sends the payload to the hook and decodes its answer into out. It does
 // nothing when the hook is off, and leaves out as it is when the hook answers
 // with nothing. q is where a function of the database runs: a transaction of the
