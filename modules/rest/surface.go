@@ -47,7 +47,7 @@ func newSurface(cfg Config, roles map[string]schema.RoleSettings, dropIn bool) (
 		Schemas: cfg.Schemas, TxAllowed: cfg.txAllowed(),
 		Root: qualified(cfg.RootSpec).Name, Describes: cfg.OpenAPIMode != openAPIDisabled,
 	}
-	s.plan = plan.Rules{MaxRows: cfg.MaxRows, Aggregates: cfg.Aggregates, Explain: cfg.Explain, AliasesOnly: !cfg.LegacyTargetNames}
+	s.plan = plan.Rules{MaxRows: cfg.MaxRows, Aggregates: cfg.Aggregates, Explain: cfg.Explain, AliasesOnly: !cfg.LegacyTargetNames, Plain: cfg.PreRequest != ""}
 	var extra strings.Builder
 	for _, s := range cfg.ExtraSearchPath {
 		extra.WriteString(", " + quoteName(s))

@@ -23,13 +23,17 @@ import (
 // the reading of variables beside it, takes one round trip; any other runs in an explicit
 // transaction, which an error from here rolls back.
 func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Result, error) {
-	run := tx.Run
-	if how.PreRequest.Name != "" {
-		if _, err := tx.Run(ctx, how.statement(sqlgen.Invoke(how.PreRequest))); err != nil {
-			return nil, err
-		}
-	} else if !how.Rollback && tx.Settings.Isolation == "" && !explains(p) && (p.ReadOnly() || !checked(p)) {
+	run, err := tx.Run, error(nil)
+	switch {
+	case how.PreRequest.Name != "":
+		_, err = tx.Run(ctx, how.statement(sqlgen.Invoke(how.PreRequest)))
+	case !how.Rollback && tx.Settings.Isolation == "" && !explains(p) && (p.ReadOnly() || !checked(p)):
 		run = tx.Together
+	case p.Spelled:
+		p, err = p.Plain()
+	}
+	if err != nil {
+		return nil, err
 	}
 	result, err := answer(ctx, run, p, how)
 	if err != nil {
@@ -49,18 +53,20 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 // runner runs statements and returns the last one's result.
 type runner func(context.Context, ...rls.Statement) (rls.Result, error)
 
-// answer runs p in its shape, or as a document where rows turn out not to do. A
-// statement whose rows have changed since it was prepared can be prepared anew only
-// when nothing was done before it.
+// answer runs p in its shape, or as a plain document where that turns out not to do.
 func answer(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
-	if p.Shape != plan.Rows || how.PreRequest.Name != "" {
-		return document(ctx, run, p, how)
+	inShape := document
+	if p.Shape == plan.Rows {
+		inShape = list
 	}
-	result, err := list(ctx, run, p, how)
+	result, err := inShape(ctx, run, p, how)
 	if !isUnfit(p, err) {
 		return result, err
 	}
-	result, again := document(ctx, run, p, how)
+	plain, again := p.Plain()
+	if again == nil {
+		result, again = document(ctx, run, plain, how)
+	}
 	if isAborted(again) {
 		return nil, err
 	}
@@ -69,11 +75,6 @@ func answer(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.R
 
 // document runs p in the shape Document.
 func document(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
-	if p.Shape != plan.Document {
-		other := *p
-		other.Shape = plan.Document
-		p = &other
-	}
 	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
 	if err != nil {
 		return nil, err

@@ -37,14 +37,14 @@ func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Res
 	return result, err
 }
 
-// isUnfit reports whether err may be none in the shape Document: a value is too
-// large or of another form than p could know, or a column to be returned was
-// dropped a moment ago. A write that met one of the former would be done already.
+// isUnfit reports whether err may be none in a plain document: a value is too
+// large or of another form than p could know, or a column that the request does not
+// name was dropped a moment ago. A write that met one of the former would be done already.
 func isUnfit(p *plan.Plan, err error) bool {
-	if p.Write == nil {
-		return errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)
+	if p.Write == nil && (errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)) {
+		return true
 	}
-	return hasCode(err, "42703")
+	return (p.Write != nil || p.Spelled) && hasCode(err, "42703")
 }
 
 // isAborted reports whether err only says that an earlier statement of the

@@ -20,6 +20,10 @@ type Rules struct {
 	Explain bool
 	// AliasesOnly refuses filters that call an embed with an alias by its relation's name.
 	AliasesOnly bool
+	// Plain plans a document that depends on no column that the request does not
+	// name, be the schema as old as it may: for statements that are not the first of
+	// their transaction, where a failed one cannot be followed by another.
+	Plain bool
 }
 
 // Plan is a request with all its names resolved.
@@ -38,6 +42,9 @@ type Plan struct {
 	Media ast.MediaType
 	// Shape is what PostgreSQL answers with.
 	Shape Shape
+	// Spelled says that the statement names the columns of a "*". It fails with the code 42703
+	// when one was dropped a moment ago, and is then to be asked for anew, as Plain.
+	Spelled bool
 	// Handler makes the body, when that is CustomBody.
 	Handler *schema.Handler
 	// Explain asks for the statement's plan in place of its result; nil does not.
@@ -47,6 +54,16 @@ type Plan struct {
 	// Renamed are embeds with an alias that the request calls by their names all
 	// the same: it works, with a warning.
 	Renamed []Renamed
+
+	schema *schema.Snapshot
+	rules  Rules
+}
+
+// Plain plans p's request anew with the rule Plain.
+func (p *Plan) Plain() (*Plan, error) {
+	rules := p.rules
+	rules.Plain = true
+	return Build(p.Request, p.schema, rules)
 }
 
 // Renamed is an embed's name and its alias.
@@ -98,7 +115,7 @@ type Result struct {
 
 // Build plans req on the schema s. Inspect actions get no Read.
 func Build(req *ast.Request, s *schema.Snapshot, rules Rules) (*Plan, error) {
-	p := &Plan{Request: req, MaxRows: rules.MaxRows}
+	p := &Plan{Request: req, MaxRows: rules.MaxRows, schema: s, rules: rules}
 	b := builder{req: req, schema: s, rules: rules}
 	var err error
 	if req.Action.IsCall() {
@@ -163,7 +180,7 @@ func (b *builder) finish(p *Plan) error {
 	if p.HeadOnly || (p.Action.IsMutation() && p.Prefer.Return != ast.ReturnRepresentation) {
 		p.Body = NoBody
 	}
-	canonical(p)
+	b.canonical(p)
 	b.shape(p)
 	return nil
 }

@@ -198,14 +198,14 @@ func (b *builder) selectInto(node *Read, items []ast.SelectItem) {
 				Field: b.shown(node.From, item.Field), Cast: item.Cast, Alias: item.Alias,
 				Aggregate: item.Aggregate, AggregateCast: item.AggregateCast,
 			}
-			c.Canonical = b.canonical(node.From, &c)
+			c.Canonical = b.looksCanonical(node.From, &c)
 			node.Select = append(node.Select, c)
 		}
 	}
 }
 
-// canonical reports whether the column's values are known to look in JSON as in jsonb.
-func (b *builder) canonical(table schema.Name, c *Column) bool {
+// looksCanonical reports whether the column's values are known to look in JSON as in jsonb.
+func (b *builder) looksCanonical(table schema.Name, c *Column) bool {
 	if steps := c.Field.Path; len(steps) > 0 {
 		return c.Cast == "" && steps[len(steps)-1].Text
 	}

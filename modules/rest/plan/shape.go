@@ -28,7 +28,7 @@ const largestRow = 64 << 10
 
 // shape chooses p's shape.
 func (b *builder) shape(p *Plan) {
-	if p.Body != JSONBody || p.Explain != nil || p.Read.aggregates() || slices.ContainsFunc(p.Read.Embeds, spreads) {
+	if b.rules.Plain || p.Body != JSONBody || p.Explain != nil || p.Read.aggregates() || slices.ContainsFunc(p.Read.Embeds, spreads) {
 		return
 	}
 	table := b.schema.Table(p.Read.Of)
@@ -84,15 +84,7 @@ func (b *builder) listed(p *Plan, t *schema.Table) {
 // returned has an insert answered by the row. It cannot be asked for it a second
 // time, so that its columns are known beforehand and sure to be written.
 func (b *builder) returned(p *Plan, t *schema.Table) {
-	for _, c := range p.Read.Select {
-		if c.Field.Name != "*" {
-			p.Write.Row = append(p.Write.Row, c)
-			continue
-		}
-		for _, column := range t.Columns {
-			p.Write.Row = append(p.Write.Row, Column{Field: b.shown(t.Name, ast.Field{Name: column.Name})})
-		}
-	}
+	p.Write.Row = b.spelled(p.Read.Select, t)
 	for i := range p.Write.Row {
 		c := &p.Write.Row[i]
 		c.ToJSON = !b.written(t, c, true)

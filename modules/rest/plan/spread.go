@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/schema"
 )
 
@@ -19,20 +18,12 @@ func (b *builder) expandStar(node *Read, needed bool) {
 	needed = needed || node.SpreadsMany() || slices.ContainsFunc(node.Select, func(c Column) bool { return c.Aggregate != "" })
 	table := b.schema.Table(node.From)
 	if table != nil && (needed || b.showsAny(table)) {
-		var expanded []Column
-		for _, c := range node.Select {
-			switch {
-			case c.Field.Name == "*" && c.Aggregate == "":
-				for _, column := range table.Columns {
-					expanded = append(expanded, Column{Field: b.shown(node.From, ast.Field{Name: column.Name})})
-				}
-				continue
-			case c.Field.Name == "*" && node.Spread:
+		node.Select = b.spelled(node.Select, table)
+		for i := range node.Select {
+			if c := &node.Select[i]; node.Spread && isStar(*c) {
 				c.Field.WholeRow = true
 			}
-			expanded = append(expanded, c)
 		}
-		node.Select = expanded
 	}
 	for _, e := range node.Embeds {
 		b.expandStar(e, needed)
