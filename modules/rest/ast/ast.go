@@ -181,4 +181,13 @@ type Payload struct {
 	Kind PayloadKind
 	Raw  []byte
 	Form []Param
+	// Members are those of a JSON payload that is one object, by their names, unless a
+	// name recurs; nil for any other.
+	Members []Member
+}
+
+// Member is a member of a JSON object, with its value's text as it came.
+type Member struct {
+	Name string
+	JSON []byte
 }

@@ -29,7 +29,7 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 		_, err = tx.Run(ctx, how.statement(sqlgen.Invoke(how.PreRequest)))
 	case !how.Rollback && tx.Settings.Isolation == "" && !explains(p) && (p.ReadOnly() || !checked(p)):
 		run = tx.Together
-	case p.Spelled:
+	case p.Spelled || p.Write != nil && p.Write.Values != nil:
 		p, err = p.Plain()
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -37,21 +38,27 @@ func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Res
 	return result, err
 }
 
-// isUnfit reports whether err may be none in a plain document: a value is too
-// large or of another form than p could know, or a column that the request does not
+// isUnfit reports whether err may be none, or another, in a plain document: a value
+// is too large or of another form than p could know, or a column that the request does not
 // name was dropped a moment ago. A write that met one of the former would be done already.
+// Values that are none of their types are found before the privileges are looked at, and
+// those of a payload after that.
 func isUnfit(p *plan.Plan, err error) bool {
-	if p.Write == nil && (errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)) {
+	switch {
+	case p.Write == nil && (errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)):
+		return true
+	case p.Write != nil && p.Write.Values != nil && (hasClass(err, "22") || hasClass(err, "54")):
 		return true
 	}
-	return (p.Write != nil || p.Spelled) && hasCode(err, "42703")
+	return (p.Write != nil || p.Spelled) && hasClass(err, "42703")
 }
 
 // isAborted reports whether err only says that an earlier statement of the
 // transaction has failed.
-func isAborted(err error) bool { return hasCode(err, "25P02") }
+func isAborted(err error) bool { return hasClass(err, "25P02") }
 
-func hasCode(err error, code string) bool {
+// hasClass reports whether err is PostgreSQL's, with a code that begins with class.
+func hasClass(err error, class string) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == code
+	return ok && strings.HasPrefix(e.Code, class)
 }

@@ -182,5 +182,6 @@ func (b *builder) finish(p *Plan) error {
 	}
 	b.canonical(p)
 	b.shape(p)
+	b.values(p)
 	return nil
 }

@@ -16,6 +16,9 @@ type Write struct {
 	// Payload is JSON, an object when IsObject and else an array.
 	Payload  []byte
 	IsObject bool
+	// Values are those of Columns, where they can be told without PostgreSQL's reading
+	// the payload; nil where they cannot.
+	Values []Value
 	// Defaults fills absent columns with their defaults rather than NULL.
 	Defaults bool
 	// Conflict says what happens to rows that are there already; nil: an error.

@@ -1,6 +1,7 @@
 package request
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -330,13 +331,32 @@ func TestObjectKeys(t *testing.T) {
 		` [ { "a\"\u0062" : "\\" } , {"a\"b":2} ]`: `a"b`,
 		`{"a":1,"a":2}`: "a",
 	} {
-		keys, uniform, empty := objectKeys([]byte(text))
-		got := strings.Join(keys, " ")
+		found := scanObjects([]byte(text))
+		got := strings.Join(found.keys, " ")
 		switch {
-		case !uniform:
+		case !found.uniform:
 			got = "differ"
-		case empty:
+		case found.empty:
 			got = "empty"
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		` { "b" : 1.50 ,"a":"x\n" , "c" :{ "d" : [ 1 ] } }`: `a="x\n" b=1.50 c={ "d" : [ 1 ] } `,
+		`{"\u0061":null}`: "a=null ",
+		`{"a":1,"a":2}`:   "",
+		`[{"a":1}]`:       "",
+		`{}`:              "",
+	} {
+		got := ""
+		for _, m := range scanObjects([]byte(text)).members {
+			got += m.Name + "=" + string(m.JSON) + " "
 		}
 		if got != want {
 			t.Errorf("%s: got %q, want %q", text, got, want)
@@ -375,11 +395,16 @@ func FuzzObjectKeys(f *testing.F) {
 		if !json.Valid(text) {
 			return
 		}
-		keys, uniform, empty := objectKeys(text)
-		var object map[string]any
+		found := scanObjects(text)
+		var object map[string]json.RawMessage
 		if json.Unmarshal(text, &object) == nil && object != nil {
-			if !uniform || empty || len(keys) != len(object) {
-				t.Errorf("%s: %q %v %v", text, keys, uniform, empty)
+			if !found.uniform || found.empty || len(found.keys) != len(object) {
+				t.Errorf("%s: %+v", text, found)
+			}
+		}
+		for _, m := range found.members {
+			if !bytes.Equal(m.JSON, object[m.Name]) {
+				t.Errorf("%s: %q is %s", text, m.Name, m.JSON)
 			}
 		}
 	})

@@ -66,15 +66,15 @@ func jsonPayload(req *ast.Request, body []byte, isCall bool) error {
 }
 
 func uniformPayload(req *ast.Request, text []byte, complaint string) error {
-	keys, uniform, empty := objectKeys(text)
-	if !uniform {
+	found := scanObjects(text)
+	if !found.uniform {
 		return invalidBody(complaint)
 	}
-	if empty {
+	if found.empty {
 		text = noRows
 	}
-	req.Payload = ast.Payload{Kind: ast.JSONPayload, Raw: text}
-	req.Columns = keys
+	req.Payload = ast.Payload{Kind: ast.JSONPayload, Raw: text, Members: found.members}
+	req.Columns = found.keys
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package sqlgen
 
 import (
+	"strconv"
+
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/schema"
@@ -29,7 +31,8 @@ func (g *generator) insert(w *plan.Write) {
 	g.returning(w)
 }
 
-// insertSelected writes an insert of the payload's rows.
+// insertSelected writes an insert of the payload's rows, or of the one whose values
+// are known.
 func (g *generator) insertSelected(w *plan.Write) {
 	g.write("INSERT INTO ")
 	g.name(w.Table)
@@ -37,6 +40,12 @@ func (g *generator) insertSelected(w *plan.Write) {
 		g.write(" (")
 		list(g, w.Columns, func(c plan.WriteColumn) { g.ident(c.Name) })
 		g.write(")")
+	}
+	if w.Values != nil {
+		g.write(" VALUES (")
+		list(g, w.Values, g.value)
+		g.write(")")
+		return
 	}
 	g.write(" SELECT ")
 	list(g, w.Columns, func(c plan.WriteColumn) { g.column(schema.Name{Name: payloadRows}, c.Name) })
@@ -52,6 +61,13 @@ func (g *generator) insertSelected(w *plan.Write) {
 		and()
 		g.condition(schema.Name{Name: payloadRows}, &w.Where[i])
 	}
+}
+
+// value writes a parameter with its type, by which the statement of a column that is
+// altered becomes another.
+func (g *generator) value(v plan.Value) {
+	g.args = append(g.args, v.Text)
+	g.write("$", strconv.Itoa(len(g.args)), "::", v.Type)
 }
 
 // countInserted writes a condition that always holds and counts in a variable of
