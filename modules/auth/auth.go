@@ -75,6 +75,7 @@ type Module struct {
 	deps      Deps
 	hasher    *password.Hasher
 	policy    password.Policy
+	seen      *password.Seen
 	sms       *sms.Sender
 	redirects redirects
 	mailer    *mailer
@@ -135,7 +136,7 @@ func New(cfg Config, deps Deps) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, box: box, policy: cfg.policy(), sms: texts, redirects: redirects, now: time.Now}
+	m := &Module{cfg: cfg, deps: deps, hasher: hasher, hooks: hooks, box: box, policy: cfg.policy(), seen: cfg.Pwned.seen(), sms: texts, redirects: redirects, now: time.Now}
 	m.linkKey = []byte(deps.MailSecret.Derive("auth/links", 32).Reveal())
 	if m.sso, err = newSSO(cfg.SAML); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)

@@ -101,6 +101,7 @@ func (c Config) Validate() error {
 		c.Refresh.Validate(),
 		c.Hooks.Validate(),
 		c.Captcha.Validate(),
+		c.Pwned.Validate(),
 		c.Seal.Validate(),
 		c.Compat.Validate(),
 	)

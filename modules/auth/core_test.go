@@ -179,9 +179,21 @@ func TestPwnedPasswords(t *testing.T) {
 	s.signup("b@example.com", "another password")
 	down = true
 	s.signup("c@example.com", "password")
-	cfg.Pwned.FailClosed = true
+	cfg.Pwned.FailClosed, cfg.Pwned.Bloom, cfg.Pwned.BloomItems, cfg.Pwned.BloomFalsePositives = true, true, 1000, 0.0000099
 	strict := start(t, cfg, func(d *auth.Deps) { d.Transport = answer })
-	strict.call("POST", "/signup", "", map[string]any{"email": "a@example.com", "password": "password"}).want(500, "unexpected_failure")
+	try := map[string]any{"email": "a@example.com", "password": "password"}
+	strict.call("POST", "/signup", "", try).want(500, "unexpected_failure")
+	down = false
+	strict.call("POST", "/signup", "", try).want(422, "weak_password")
+	strict.signup("b@example.com", "another password") // whose answer is padding, which is not remembered
+	down = true
+	strict.call("POST", "/signup", "", try).want(422, "weak_password")
+	strict.call("POST", "/signup", "", map[string]any{"email": "c@example.com", "password": "another password"}).want(500, "unexpected_failure")
+
+	cfg.Pwned.BloomItems, cfg.Pwned.BloomFalsePositives = 1, 1
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "BLOOM_ITEMS") || !strings.Contains(err.Error(), "BLOOM_FALSE_POSITIVES") {
+		t.Error(err)
+	}
 }
 
 func TestCountedRefreshTokens(t *testing.T) {
@@ -235,6 +247,20 @@ func TestOneSessionPerUser(t *testing.T) {
 	second := s.signin("a@example.com", "secret1").want(200, "").str("refresh_token")
 	s.refresh(first).want(400, "session_expired")
 	s.refresh(second).want(200, "")
+
+	// The app's trigger says of what kind a session is, and each kind has one.
+	cfg.Sessions.Tags = []string{"web", "app"}
+	s = s.again(cfg)
+	s.f.Exec(t, `CREATE FUNCTION auth.kind() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.tag := split_part(NEW.user_agent, '/', 1); RETURN NEW; END $$`)
+	s.f.Exec(t, `CREATE TRIGGER kind BEFORE INSERT ON auth.sessions FOR EACH ROW EXECUTE FUNCTION auth.kind()`)
+	in := func(agent string) string {
+		a := s.call("POST", "/token?grant_type=password", "", map[string]any{"email": "a@example.com", "password": "secret1"}, "User-Agent", agent)
+		return a.want(200, "").str("refresh_token")
+	}
+	app, web, other := in("app/1"), in("web/1"), in("curl/8")
+	s.refresh(app).want(200, "")
+	s.refresh(web).want(400, "session_expired") // the other is of the first kind
+	s.refresh(other).want(200, "")
 }
 
 func TestOwnSessions(t *testing.T) {

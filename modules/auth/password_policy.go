@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -17,9 +18,32 @@ type PwnedConfig struct {
 	FailClosed bool   `env:"GOTRUE_PASSWORD_HIBP_FAIL_CLOSED" default:"false" doc:"Refuse all new passwords while it cannot be reached." group:"optional"`
 	UserAgent  string `env:"GOTRUE_PASSWORD_HIBP_USER_AGENT" default:"https://github.com/madbase/madbase" doc:"How requests to it name themselves." group:"optional"`
 
-	Bloom               bool    `env:"GOTRUE_PASSWORD_HIBP_BLOOM_ENABLED" default:"false" doc:"Accepted for GoTrue's sake: answers are not cached." group:"optional"`
-	BloomItems          int     `env:"GOTRUE_PASSWORD_HIBP_BLOOM_ITEMS" default:"100000" doc:"Accepted for GoTrue's sake." group:"optional"`
-	BloomFalsePositives float64 `env:"GOTRUE_PASSWORD_HIBP_BLOOM_FALSE_POSITIVES" default:"0.0000099" doc:"Accepted for GoTrue's sake." group:"optional"`
+	Bloom               bool    `env:"GOTRUE_PASSWORD_HIBP_BLOOM_ENABLED" default:"false" doc:"Remember in a Bloom filter what it has told, so that a known password is refused without asking again." group:"optional"`
+	BloomItems          int     `env:"GOTRUE_PASSWORD_HIBP_BLOOM_ITEMS" default:"100000" doc:"Hashes that the filter is for, 1000 to 100 million; an answer has some 800 to 1000, each takes 3 bytes at the default share." group:"optional"`
+	BloomFalsePositives float64 `env:"GOTRUE_PASSWORD_HIBP_BLOOM_FALSE_POSITIVES" default:"0.0000099" doc:"Share of unknown passwords that the filter takes for known ones, more than 0 and at most 0.01." group:"optional"`
+}
+
+// Validate names each faulty setting.
+func (c PwnedConfig) Validate() error {
+	if !c.Bloom {
+		return nil
+	}
+	var errs []error
+	if c.BloomItems < 1000 || c.BloomItems > 100_000_000 {
+		errs = append(errs, errors.New("GOTRUE_PASSWORD_HIBP_BLOOM_ITEMS must be between 1000 and 100000000"))
+	}
+	if !(c.BloomFalsePositives > 1e-12 && c.BloomFalsePositives <= 0.01) {
+		errs = append(errs, errors.New("GOTRUE_PASSWORD_HIBP_BLOOM_FALSE_POSITIVES must be more than 0 and at most 0.01"))
+	}
+	return errors.Join(errs...)
+}
+
+// seen is what remembers the answers, nil where the settings ask for nothing.
+func (c PwnedConfig) seen() *password.Seen {
+	if !c.Enabled || !c.Bloom {
+		return nil
+	}
+	return password.NewSeen(c.BloomItems, c.BloomFalsePositives)
 }
 
 // checkPassword refuses a new password that is too long or too weak.
@@ -44,7 +68,7 @@ func (m *Module) weakness(ctx context.Context, text string) (*password.Weakness,
 	if !m.cfg.Pwned.Enabled {
 		return weak, nil
 	}
-	known, err := password.Pwned{Transport: m.deps.Transport, UserAgent: m.cfg.Pwned.UserAgent}.Knows(ctx, text)
+	known, err := password.Pwned{Transport: m.deps.Transport, UserAgent: m.cfg.Pwned.UserAgent, Seen: m.seen}.Knows(ctx, text)
 	if err != nil {
 		m.deps.Log.WarnContext(ctx, "Have I Been Pwned cannot be asked", "error", err)
 	}

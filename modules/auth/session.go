@@ -65,8 +65,6 @@ type entry struct {
 	factorID string
 	// notAfter is when the session ends whatever the settings say, as an identity provider may ask for.
 	notAfter *time.Time
-	// tag is the kind of client, of those in GOTRUE_SESSIONS_TAGS.
-	tag string
 	// oauthClientID and scopes are those of an app's session, and sessionID the id
 	// that it is to have: its authorization's, by which it is found again.
 	oauthClientID, scopes, sessionID string
@@ -106,7 +104,7 @@ func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.Use
 	}
 	methods := []token.Method{{Method: e.method}}
 	session, err := store.InsertSession(ctx, q, store.NewSession{
-		ID: e.sessionID, UserID: user.ID, Method: e.method, AAL: token.Level(methods), FactorID: e.factorID, NotAfter: e.notAfter, Tag: e.tag,
+		ID: e.sessionID, UserID: user.ID, Method: e.method, AAL: token.Level(methods), FactorID: e.factorID, NotAfter: e.notAfter,
 		OAuthClientID: e.oauthClientID, Scopes: e.scopes, RefreshToken: refresh, Key: key, UserAgent: who.userAgent, IP: who.ip,
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 type SessionsConfig struct {
 	AllowLowAAL   time.Duration `env:"GOTRUE_SESSIONS_ALLOW_LOW_AAL" default:"0s" doc:"How long a user with a second factor may have a session without using it; 0 is no limit." group:"optional"`
 	SinglePerUser bool          `env:"GOTRUE_SESSIONS_SINGLE_PER_USER" default:"false" doc:"Refresh only the session of a user that was used last, of each tag." group:"optional"`
-	Tags          []string      `env:"GOTRUE_SESSIONS_TAGS" doc:"Kinds of sessions for GOTRUE_SESSIONS_SINGLE_PER_USER, comma separated; a session of no known kind is of the first." group:"optional"`
+	Tags          []string      `env:"GOTRUE_SESSIONS_TAGS" doc:"Kinds of sessions for GOTRUE_SESSIONS_SINGLE_PER_USER, comma separated. A session's is in auth.sessions.tag, which a trigger of the app's writes; one of no known kind is of the first." group:"optional"`
 }
 
 // Validate names each faulty setting.

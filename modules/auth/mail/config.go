@@ -37,6 +37,8 @@ type Config struct {
 	Notifications map[string]string `env:"GOTRUE_MAILER_NOTIFICATIONS_*" doc:"True for each change that the user is told of (GOTRUE_MAILER_NOTIFICATIONS_PASSWORD_CHANGED_ENABLED)." group:"optional"`
 	ExternalHosts []string          `env:"GOTRUE_MAILER_EXTERNAL_HOSTS" doc:"Host names under which links may begin, chosen by X-Forwarded-Host; else they begin with the public URL." group:"optional"`
 
+	Validation map[string]string `env:"GOTRUE_MAILER_EMAIL_VALIDATION_*" doc:"Must be empty, or EXTENDED=false: addresses are checked by their form, and by a mail to them. The hook BEFORE_USER_CREATED can refuse more." group:"optional"`
+
 	TemplateMaxSize   int           `env:"GOTRUE_MAILER_TEMPLATE_MAX_SIZE" default:"1000000" doc:"Largest template in bytes." group:"optional"`
 	TemplateMaxAge    time.Duration `env:"GOTRUE_MAILER_TEMPLATE_MAX_AGE" default:"10m" doc:"Age at which a template is fetched again." group:"optional"`
 	TemplateRetry     time.Duration `env:"GOTRUE_MAILER_TEMPLATE_RETRY_INTERVAL" default:"10s" doc:"Time before a template that could not be had is asked for again." group:"optional"`
@@ -76,7 +78,7 @@ func notificationKey(k Kind) string {
 
 // Validate names every fault of the settings.
 func (c Config) Validate() error {
-	errs := []error{c.checkMaps(), c.checkServer()}
+	errs := []error{c.checkMaps(), c.checkServer(), c.checkValidation()}
 	if _, err := ratelimit.Parse(c.RateLimit); err != nil && c.RateLimit != "" && c.RateLimit != NoMails {
 		errs = append(errs, fmt.Errorf("GOTRUE_RATE_LIMIT_EMAIL_SENT: %w", err))
 	}
@@ -96,6 +98,18 @@ func (c Config) Validate() error {
 	for key, value := range c.Notifications {
 		if _, err := strconv.ParseBool(value); value != "" && err != nil {
 			errs = append(errs, fmt.Errorf("GOTRUE_MAILER_NOTIFICATIONS_%s must be true or false", strings.ToUpper(key)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkValidation refuses GoTrue's checks of addresses by DNS and by a service,
+// which are not here: without them addresses would pass that they were to stop.
+func (c Config) checkValidation() error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(c.Validation)) {
+		if on, err := strconv.ParseBool(c.Validation[key]); c.Validation[key] != "" && (on || err != nil) {
+			errs = append(errs, fmt.Errorf("GOTRUE_MAILER_EMAIL_VALIDATION_%s is set, and madbase has no such check; GOTRUE_HOOK_BEFORE_USER_CREATED_* can refuse addresses", strings.ToUpper(key)))
 		}
 	}
 	return errors.Join(errs...)

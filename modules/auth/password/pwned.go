@@ -19,6 +19,8 @@ type Pwned struct {
 	Transport http.RoundTripper
 	// UserAgent names who asks.
 	UserAgent string
+	// Seen answers for it what it has told before; nil is nothing.
+	Seen *Seen
 }
 
 const (
@@ -31,8 +33,11 @@ const (
 func (p Pwned) Knows(ctx context.Context, password string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, pwnedTimeout)
 	defer cancel()
-	sum := sha1.Sum([]byte(password))
-	hash := strings.ToUpper(hex.EncodeToString(sum[:]))
+	digest := sha1.Sum([]byte(password))
+	if p.Seen.knows(digest) {
+		return true, nil
+	}
+	hash := strings.ToUpper(hex.EncodeToString(digest[:]))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, pwnedURL+hash[:5], nil)
 	if err != nil {
 		return false, fmt.Errorf("password: pwned: %w", err)
@@ -47,17 +52,27 @@ func (p Pwned) Knows(ctx context.Context, password string) (bool, error) {
 	if resp.StatusCode != http.StatusOK {
 		return false, fmt.Errorf("password: pwned: status %d", resp.StatusCode)
 	}
-	lines := bufio.NewScanner(io.LimitReader(resp.Body, maxPwned))
-	for lines.Scan() {
-		suffix, count, _ := strings.Cut(strings.TrimSpace(lines.Text()), ":")
-		if suffix == hash[5:] {
-			return count != "0", nil // padding counts zero
-		}
-	}
-	if err := lines.Err(); err != nil {
+	known, told, err := readRange(io.LimitReader(resp.Body, maxPwned), hash)
+	if err != nil {
 		return false, fmt.Errorf("password: pwned: %w", err)
 	}
-	return false, nil
+	p.Seen.add(told)
+	return known, nil
+}
+
+// readRange reads an answer: whether hash is in it, and all that are.
+func readRange(body io.Reader, hash string) (known bool, told []sum, err error) {
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		suffix, count, _ := strings.Cut(strings.TrimSpace(lines.Text()), ":")
+		raw, err := hex.DecodeString(hash[:5] + suffix)
+		if err != nil || len(raw) != sha1.Size || count == "0" { // padding counts zero
+			continue
+		}
+		known = known || suffix == hash[5:]
+		told = append(told, sum(raw))
+	}
+	return known, told, lines.Err()
 }
 
 // Breached is the weakness of a known password, joined to another one, which may be nil.

@@ -25,7 +25,8 @@ type Session struct {
 	Methods     []token.Method
 	// OAuthClientID and Scopes are those of an app's session.
 	OAuthClientID, Scopes string
-	// FactorID is the second factor that was used last, Tag the kind of client; either may be empty.
+	// FactorID is the second factor that was used last, Tag the kind of client, as a trigger of the
+	// app's has written it; either may be empty.
 	FactorID, Tag string
 
 	methods json.RawMessage
@@ -47,10 +48,10 @@ func (s *Session) into() []any {
 // NewSession is what a session begins with. What is empty is stored as NULL.
 type NewSession struct {
 	// ID is chosen when it is empty.
-	ID                                   string
-	UserID, Method, AAL, RefreshToken    string
-	FactorID, Tag, OAuthClientID, Scopes string
-	NotAfter                             *time.Time
+	ID                                string
+	UserID, Method, AAL, RefreshToken string
+	FactorID, OAuthClientID, Scopes   string
+	NotAfter                          *time.Time
 	// Key is that of the session's counted refresh tokens, for which RefreshToken is empty.
 	Key string
 	// UserAgent and IP say who signed in.
@@ -61,25 +62,25 @@ type NewSession struct {
 // notes the sign-in at the user, and returns the session.
 func InsertSession(ctx context.Context, q db.Queryer, n NewSession) (*Session, error) {
 	s := &Session{
-		ID: n.ID, NotAfter: n.NotAfter, AAL: n.AAL, OAuthClientID: n.OAuthClientID, Scopes: n.Scopes, FactorID: n.FactorID, Tag: n.Tag,
+		ID: n.ID, NotAfter: n.NotAfter, AAL: n.AAL, OAuthClientID: n.OAuthClientID, Scopes: n.Scopes, FactorID: n.FactorID,
 	}
 	if s.ID == "" {
 		s.ID = uuid.NewString()
 	}
 	err := q.QueryRow(ctx, `WITH s AS (
-			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, factor_id, not_after, tag, oauth_client_id, scopes,
+			INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, factor_id, not_after, oauth_client_id, scopes,
 				refresh_token_hmac_key, refresh_token_counter)
-			VALUES ($1, $2, now(), now(), $8, nullif($3, ''), nullif($4, '')::inet, nullif($9, '')::uuid, $10, nullif($11, ''), nullif($12, '')::uuid,
-				nullif($13, ''), nullif($14, ''), CASE WHEN $14 <> '' THEN 0 END) RETURNING id, user_id
+			VALUES ($1, $2, now(), now(), $8, nullif($3, ''), nullif($4, '')::inet, nullif($9, '')::uuid, $10, nullif($11, '')::uuid,
+				nullif($12, ''), nullif($13, ''), CASE WHEN $13 <> '' THEN 0 END) RETURNING id, user_id
 		), t AS (
 			INSERT INTO auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, session_id)
-			SELECT $5::uuid, $6, s.user_id::text, false, now(), now(), s.id FROM s WHERE $14 = ''
+			SELECT $5::uuid, $6, s.user_id::text, false, now(), now(), s.id FROM s WHERE $13 = ''
 		), m AS (
 			INSERT INTO auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
 			SELECT gen_random_uuid(), s.id, now(), now(), $7 FROM s
 		)
 		UPDATE auth.users u SET last_sign_in_at = now(), updated_at = now() FROM s WHERE u.id = s.user_id RETURNING now()`,
-		s.ID, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method, n.AAL, n.FactorID, n.NotAfter, n.Tag, n.OAuthClientID, n.Scopes, n.Key).Scan(&s.CreatedAt)
+		s.ID, n.UserID, n.UserAgent, n.IP, noInstance, n.RefreshToken, n.Method, n.AAL, n.FactorID, n.NotAfter, n.OAuthClientID, n.Scopes, n.Key).Scan(&s.CreatedAt)
 	if err != nil {
 		return nil, fmt.Errorf("store: insert session: %w", err)
 	}
