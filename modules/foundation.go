@@ -50,6 +50,7 @@ type foundation struct {
 	projects *project.Directory // nil in a role without a database
 	registry *registry.Registry // of the other projects; nil in a role without a database and in a drop-in
 	live     *liveKeys          // nil like registry
+	told     *toldKeys          // of keys, by the control plane; empty but in a proxy
 	// provisioner makes and removes projects; nil like registry.
 	provisioner *provision.Provisioner
 	tenants     *tenant.Directory // of the other projects; nil where none are served
@@ -133,6 +134,7 @@ func (f *foundation) openKeys(context.Context) (err error) {
 		return err
 	}
 	f.keys, err = claims.NewKeys(f.cfg.Claims)
+	f.told = &toldKeys{keys: f.keys, log: f.log}
 	return err
 }
 

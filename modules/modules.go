@@ -218,7 +218,7 @@ func (f *foundation) control() (module.Module, error) {
 
 func (f *foundation) gateway(worker, control http.Handler) (module.Module, error) {
 	return gateway.New(f.cfg.Gateway, gateway.Deps{
-		Log: f.log, Metrics: f.metrics, Keys: f.keysOf, Project: tenant.Ref, Tell: tenant.Tell,
+		Log: f.log, Metrics: f.metrics, Keys: f.keysOf, Revoked: f.revoked, Project: tenant.Ref, Tell: tenant.Tell,
 		Transport: f.transport, Worker: worker, Control: control, Version: f.opt.Version,
 		Limiter: f.newLimiter(), PublicURL: publicURL(f.cfg), Receipts: f.receipts(),
 	})

@@ -33,7 +33,7 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 	if f.cfg.Server.DropIn {
 		return nil
 	}
-	resolver := tenant.Resolver{Config: f.cfg.Projects, Registry: f.registry, Keys: f.keys}
+	resolver := tenant.Resolver{Config: f.cfg.Projects, Registry: f.registry, Keys: f.keys, Told: f.told.told}
 	if u, err := url.Parse(publicURL(f.cfg)); err == nil {
 		resolver.Host = u.Hostname()
 	}
@@ -72,9 +72,9 @@ func (f *foundation) serveProjects(names []string, front *httpx.Server, behind f
 	return made
 }
 
-// keysOf are the keys that the gateway checks: the workers check other projects'.
+// keysOf are the keys that the gateway checks, where that is not left to the workers.
 func (f *foundation) keysOf(r *http.Request) *claims.Keys {
-	if tenant.Ref(r) != registry.DefaultRef {
+	if tenant.Left(r) {
 		return nil
 	}
 	return f.keys

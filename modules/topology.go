@@ -27,7 +27,7 @@ func (f *foundation) openTopology(ctx context.Context) (err error) {
 	if f.owner, err = db.Open(ctx, db.PoolConfig{URL: f.ownerURL, Name: "topology", MaxConns: 2}); err != nil {
 		return err
 	}
-	f.feed = topology.NewFeed(f.owner, topology.Token(f.cfg.Claims.Secret))
+	f.feed = topology.NewFeed(f.owner, topology.Token(f.cfg.Claims.Secret), f.tellKeys())
 	return nil
 }
 
@@ -58,14 +58,18 @@ func workerURL(setting string, address net.Addr) (string, error) {
 	return strings.NewReplacer("{hostname}", host, "{port}", port).Replace(setting), nil
 }
 
-// follow puts before the gateway g what tells it of workers: a control plane in another process.
+// follow puts before the gateway g what tells it of workers and keys: a control plane
+// in another process.
 func (f *foundation) follow(made []module.Module, g *gateway.Module) []module.Module {
 	if f.cfg.Server.Role != config.RoleProxy || f.cfg.Gateway.Control == "" {
 		return made
 	}
 	return append(made, topology.NewFollower(topology.Following{
 		Control: f.cfg.Gateway.Control, Token: topology.Token(f.cfg.Claims.Secret),
-		Transport: f.transport, Log: f.log, Apply: g.Apply,
+		Transport: f.transport, Log: f.log, Apply: func(t topology.Topology) {
+			f.told.apply(t.Keys)
+			g.Apply(t)
+		},
 	}))
 }
 

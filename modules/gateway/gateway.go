@@ -29,6 +29,9 @@ type Deps struct {
 	Metrics *metrics.Set
 	// Keys finds the keys of a request's project; nil where the worker knows them.
 	Keys func(*http.Request) *claims.Keys
+	// Revoked reports whether a request's API key has ended, also one that the worker
+	// is to check; may be nil.
+	Revoked func(*http.Request) bool
 	// Project names a request's project, for limits and logs. Nil: there is one.
 	Project func(*http.Request) string
 	// Tell writes into the header of a request that is passed on whose project it is

@@ -73,6 +73,8 @@ func (m *Module) once(forward echo.HandlerFunc) echo.HandlerFunc {
 		case err != nil:
 			return apierr.New(http.StatusServiceUnavailable, "idempotency_unavailable", "Idempotency-Key cannot be honoured now").
 				WithHeader("Retry-After", "1").Because(err)
+		case !claimed && m.deps.Revoked != nil && m.deps.Revoked(r): // no worker is asked again
+			return badAPIKey(nil)
 		case !claimed:
 			return repeat(c, known)
 		}

@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/madbase/madbase/platform/secret"
@@ -137,6 +139,28 @@ func (s *Snapshot) ProjectOfKey(text string) (ref string, found bool) {
 	}
 	ref, found = s.derived[hash]
 	return ref, found
+}
+
+// KeyHashes returns the hashes of the opaque keys by their projects, and those of all
+// keys that are revoked. The default project's derived keys are not known here.
+func (s *Snapshot) KeyHashes() (valid map[string][][]byte, revoked [][]byte) {
+	valid = map[string][][]byte{}
+	for _, k := range s.keys {
+		if k.RevokedAt.IsZero() {
+			valid[k.Project] = append(valid[k.Project], k.Hash[:])
+		} else {
+			revoked = append(revoked, k.Hash[:])
+		}
+	}
+	for hash, ref := range s.derived {
+		if _, made := s.byHash[hash]; !made { // else it has been revoked
+			valid[ref] = append(valid[ref], hash[:])
+		}
+	}
+	for _, hashes := range valid {
+		slices.SortFunc(hashes, bytes.Compare)
+	}
+	return valid, revoked
 }
 
 // Secrets opens the secrets of p. The default project has none here.

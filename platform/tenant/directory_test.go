@@ -315,6 +315,11 @@ func TestAnswersOfTheWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	one, _ := s.registry.Snapshot().Project("one")
+	own, err := s.registry.Keys(one)
+	if err != nil {
+		t.Fatal(err)
+	}
 	worker := tenant.Worker{
 		Resolver: tenant.Resolver{Registry: s.registry, Keys: keys}, Directory: s.Directory,
 		Standard: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("standard")) }),
@@ -343,7 +348,10 @@ func TestAnswersOfTheWorker(t *testing.T) {
 		{"two", "", "404 "},
 		{"default", "bad", "200 standard"}, // the gateway has checked it
 		{"", "", "200 standard"},
+		{tenant.Unchecked, "bad", "401 "},
+		{tenant.Unchecked, own.API().Publishable.Reveal(), "200 standard"}, // the path may say so
 		{tenant.ByKey, "sb_publishable_guess", "401 "},
+		{tenant.ByKey, own.API().Publishable.Reveal(), "200 one"},
 		{tenant.ByKey, keys.API().Publishable.Reveal(), "200 standard"},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/rest/v1/x", nil)

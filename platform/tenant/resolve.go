@@ -20,6 +20,10 @@ const Header = "X-Madbase-Project"
 // project, which the gateway does not know and has not checked.
 const ByKey = "*"
 
+// Unchecked in place of a project's ref says that it is the default one, and that the
+// gateway has not checked the key.
+const Unchecked = "?" + registry.DefaultRef
+
 // pathPrefix comes before the ref in addresses without a domain of their own.
 const pathPrefix = "/project/"
 
@@ -34,6 +38,16 @@ type Resolver struct {
 	// no project's, also where it is below their domain.
 	Keys *claims.Keys
 	Host string
+	// Told returns what a proxy was told of keys, nil while it was told nothing.
+	Told func() Told
+}
+
+// Told is what a proxy knows of keys from elsewhere.
+type Told interface {
+	// ProjectOfKey returns the project of an opaque key that is valid.
+	ProjectOfKey(text string) (ref string, found bool)
+	// Trusted reports whether the proxy's own keys tell which tokens are API keys.
+	Trusted() bool
 }
 
 type contextKey struct{}
@@ -41,6 +55,8 @@ type contextKey struct{}
 // found is what Front found out of a request.
 type found struct {
 	ref string
+	// tell is what the worker is told: ref, or one of ByKey and Unchecked.
+	tell string
 	// prefix is what it took off the path.
 	prefix string
 }
@@ -53,9 +69,19 @@ func Ref(r *http.Request) string {
 	return registry.DefaultRef
 }
 
+// Left reports whether r's key is left for the worker to check.
+func Left(r *http.Request) bool { return told(r) != registry.DefaultRef }
+
+func told(r *http.Request) string {
+	if f, ok := r.Context().Value(contextKey{}).(found); ok {
+		return f.tell
+	}
+	return registry.DefaultRef
+}
+
 // Tell has r's header tell the worker what Front found, whatever the client said of it.
 func Tell(r *http.Request) {
-	r.Header.Set(Header, Ref(r))
+	r.Header.Set(Header, told(r))
 	if f, ok := r.Context().Value(contextKey{}).(found); ok && f.prefix != "" {
 		r.Header.Set(prefixHeader, strings.TrimSuffix(r.Header.Get(prefixHeader), "/")+f.prefix)
 	}
@@ -83,10 +109,17 @@ func (v Resolver) resolve(r *http.Request) *http.Request {
 	if !known {
 		ref, known = v.byKey(r)
 	}
-	if !known || ref == registry.DefaultRef && !inPath {
+	if !known {
+		ref = registry.DefaultRef
+	}
+	tell := ref
+	if ref == registry.DefaultRef && v.Registry == nil && !v.checks(r) {
+		tell = Unchecked
+	}
+	if tell == registry.DefaultRef && !inPath {
 		return r
 	}
-	f := found{ref: ref}
+	f := found{ref: ref, tell: tell}
 	if inPath {
 		f.prefix = pathPrefix + ref
 	}
@@ -133,12 +166,7 @@ func (v Resolver) byKey(r *http.Request) (string, bool) {
 	if v.Registry != nil && len(v.Registry.Snapshot().Projects()) < 2 {
 		return "", false
 	}
-	key := claims.APIKey(r)
-	if key == "" {
-		if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
-			key = strings.TrimSpace(token)
-		}
-	}
+	key := Key(r)
 	switch {
 	case key == "":
 		return "", false
@@ -146,9 +174,49 @@ func (v Resolver) byKey(r *http.Request) (string, bool) {
 		ref := refClaim(key)
 		return ref, ref != ""
 	case v.Registry == nil:
-		return ByKey, true
+		return v.byTold(key), true
 	}
 	return v.Registry.Snapshot().ProjectOfKey(key)
+}
+
+// Key is r's API key, or else its bearer, which may be one.
+func Key(r *http.Request) string {
+	if key := claims.APIKey(r); key != "" {
+		return key
+	}
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+		return strings.TrimSpace(token)
+	}
+	return ""
+}
+
+// byTold finds a proxy's project of an opaque key. One that is not known may have
+// been made just now.
+func (v Resolver) byTold(key string) string {
+	if _, err := v.Keys.Exchange(key); err == nil {
+		return registry.DefaultRef
+	}
+	if t := v.told(); t != nil {
+		if ref, found := t.ProjectOfKey(key); found {
+			return ref
+		}
+	}
+	return ByKey
+}
+
+func (v Resolver) told() Told {
+	if v.Told == nil {
+		return nil
+	}
+	return v.Told()
+}
+
+// checks reports whether a proxy checks r's key, where it is the default project's:
+// not while it does not know what was revoked, nor a key that may have been made
+// while it runs.
+func (v Resolver) checks(r *http.Request) bool {
+	t := v.told()
+	return t != nil && t.Trusted() && !strings.HasPrefix(Key(r), "sb_")
 }
 
 // maxPayload bounds how much of a token is looked at, in bytes of base64. Tokens

@@ -1,6 +1,7 @@
 package tenant_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,15 @@ import (
 	"github.com/madbase/madbase/platform/testkit"
 )
 
+// told is what a proxy is told in tests: of one key.
+type told struct {
+	key, ref string
+	trusted  bool
+}
+
+func (t told) ProjectOfKey(text string) (string, bool) { return t.ref, text == t.key }
+func (t told) Trusted() bool                           { return t.trusted }
+
 // seen is what a request comes to behind a Front.
 type seen struct{ ref, target, prefix string }
 
@@ -24,8 +34,8 @@ func front(v tenant.Resolver, r *http.Request) (s seen) {
 	return s
 }
 
-// unsigned is a token with the payload.
-func unsigned(payload string) string {
+// token is a token with the payload.
+func token(payload string) string {
 	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
 }
 
@@ -43,12 +53,15 @@ func TestWhoseARequestIs(t *testing.T) {
 	}
 	opaque := own.API().Publishable.Reveal()
 	v := tenant.Resolver{Config: tenant.Config{Domain: "projects.test:8443"}, Registry: reg, Keys: keys, Host: "api.projects.test"}
-	proxy := v
-	proxy.Registry = nil
+	proxy, untold, unsigned := v, v, v
+	proxy.Registry, untold.Registry, unsigned.Registry = nil, nil, nil
+	proxy.Told = func() tenant.Told { return told{opaque, "blog", true} }
+	untold.Told = func() tenant.Told { return nil }
+	unsigned.Told = func() tenant.Told { return told{opaque, "blog", false} }
 	for _, test := range []struct {
 		target, host, key string
 		want              seen
-		proxy             string // the ref where no registry is known
+		proxy             string // what a proxy tells, where that is another thing
 	}{
 		{"/rest/v1/a?b=c", "x", "", seen{"default", "/rest/v1/a?b=c", ""}, ""},
 		{"/project/blog/rest/v1/a%2Fb?c=%20", "x", "", seen{"blog", "/rest/v1/a%2Fb?c=%20", "/project/blog"}, ""},
@@ -64,14 +77,16 @@ func TestWhoseARequestIs(t *testing.T) {
 		{"/a", "api.projects.test", "", seen{"default", "/a", ""}, ""},
 		{"/a", "blogprojects.test", "", seen{"default", "/a", ""}, ""},
 		{"/a", "x", own.API().Anon.Reveal(), seen{"blog", "/a", ""}, ""},
-		{"/a", "x", opaque, seen{"blog", "/a", ""}, tenant.ByKey},
-		{"/a", "x", keys.API().Publishable.Reveal(), seen{"default", "/a", ""}, tenant.ByKey},
+		{"/a", "x", opaque, seen{"blog", "/a", ""}, ""},
+		{"/a", "x", keys.API().Publishable.Reveal(), seen{"default", "/a", ""}, tenant.Unchecked},
+		{"/project/default/a", "x", keys.API().Secret.Reveal(), seen{"default", "/a", "/project/default"}, tenant.Unchecked},
+		{"/a", "x", "sb_secret_new", seen{"default", "/a", ""}, tenant.ByKey},
 		{"/a", "x", keys.API().Anon.Reveal(), seen{"default", "/a", ""}, ""},
 		{"/a", "shop.projects.test", opaque, seen{"shop", "/a", ""}, ""},
 		{"/project/shop/a", "blog.projects.test", opaque, seen{"shop", "/a", "/project/shop"}, ""},
-		{"/a", "x", unsigned(`{"ref":"nobody"}`), seen{"nobody", "/a", ""}, ""},
-		{"/a", "x", unsigned(`{"ref":"No body"}`), seen{"default", "/a", ""}, ""},
-		{"/a", "x", unsigned(`{"ref":7}`), seen{"default", "/a", ""}, ""},
+		{"/a", "x", token(`{"ref":"nobody"}`), seen{"nobody", "/a", ""}, ""},
+		{"/a", "x", token(`{"ref":"No body"}`), seen{"default", "/a", ""}, ""},
+		{"/a", "x", token(`{"ref":7}`), seen{"default", "/a", ""}, ""},
 	} {
 		for _, header := range []string{"apikey", "Authorization"} {
 			r := httptest.NewRequest(http.MethodGet, test.target, nil)
@@ -81,17 +96,23 @@ func TestWhoseARequestIs(t *testing.T) {
 			if got := front(v, r.Clone(t.Context())); got != test.want {
 				t.Errorf("%s at %s with %.20s: %+v", test.target, test.host, test.key, got)
 			}
-			if test.proxy != "" {
-				test.want.ref = test.proxy
-			}
-			if got := front(proxy, r); got != test.want {
+			want := test.want
+			want.ref = cmp.Or(test.proxy, want.ref)
+			if got := front(proxy, r.Clone(t.Context())); got != want {
 				t.Errorf("in a proxy: %s at %s with %.20s: %+v", test.target, test.host, test.key, got)
 			}
-			if test.proxy != "" { // for the next header
-				test.want.ref = "blog"
-				if test.key != opaque {
-					test.want.ref = registry.DefaultRef
-				}
+			want.ref = strings.Replace(want.ref, registry.DefaultRef, tenant.Unchecked, 1)
+			if test.proxy != "" {
+				want.ref = test.proxy
+			}
+			if got := front(unsigned, r.Clone(t.Context())); got != want {
+				t.Errorf("where no token counts: %s at %s with %.20s: %+v", test.target, test.host, test.key, got)
+			}
+			if test.key == opaque && want.prefix == "" && test.host == "x" {
+				want.ref = tenant.ByKey
+			}
+			if got := front(untold, r); got != want {
+				t.Errorf("in a proxy that was told nothing: %s at %s with %.20s: %+v", test.target, test.host, test.key, got)
 			}
 		}
 	}
@@ -135,7 +156,7 @@ func TestFaultySettings(t *testing.T) {
 
 // Whatever a stranger sends is somebody's request, and no panic.
 func FuzzFront(f *testing.F) {
-	f.Add("/project/blog/rest/v1/a%2Fb", "blog.projects.test", unsigned(`{"ref":"blog"}`))
+	f.Add("/project/blog/rest/v1/a%2Fb", "blog.projects.test", token(`{"ref":"blog"}`))
 	f.Add("/project/", ".projects.test", "a.b")
 	f.Add("//project/blog", "[::1]:80", "sb_secret_x")
 	keys, err := claims.NewKeys(claims.Config{Secret: testkit.JWTSecret})

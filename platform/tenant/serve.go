@@ -33,9 +33,10 @@ func (s Worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "":
 		r = s.Resolver.resolve(r)
 		ref = Ref(r)
-	case ByKey:
+	case ByKey, Unchecked:
+		named := ref == Unchecked
 		var known bool
-		if ref, known = s.Resolver.byKey(r); !known || ref == registry.DefaultRef {
+		if ref, known = s.Resolver.byKey(r); named || !known || ref == registry.DefaultRef {
 			ref = registry.DefaultRef
 			if _, err := s.Authorize(r, s.Resolver.Keys); err != nil { // the gateway has not
 				s.Refuse(w, r, err)

@@ -23,6 +23,7 @@ const lookEvery = 500 * time.Millisecond
 type Feed struct {
 	q     db.Queryer
 	token secret.String
+	keys  func() *Keys
 
 	draining chan struct{}
 	drain    func()
@@ -32,10 +33,11 @@ type Feed struct {
 	at   time.Time
 }
 
-// NewFeed returns the Feed of the database of q for those who show token.
-func NewFeed(q db.Queryer, token secret.String) *Feed {
+// NewFeed returns the Feed of the database of q for those who show token. It tells
+// what keys returns, which is called once at a time and may return nil.
+func NewFeed(q db.Queryer, token secret.String, keys func() *Keys) *Feed {
 	draining := make(chan struct{})
-	return &Feed{q: q, token: token, draining: draining, drain: sync.OnceFunc(func() { close(draining) })}
+	return &Feed{q: q, token: token, keys: keys, draining: draining, drain: sync.OnceFunc(func() { close(draining) })}
 }
 
 // Drain answers those who wait, and whoever asks from now on, at once.
@@ -96,7 +98,11 @@ func (f *Feed) Look(ctx context.Context) (Topology, error) {
 	if err != nil {
 		return Topology{}, err
 	}
-	t, err := Topology{Workers: workers}.named()
+	t := Topology{Workers: workers}
+	if keys := f.keys(); keys != nil {
+		t.Keys = keys.limited()
+	}
+	t, err = t.named()
 	if err != nil {
 		return Topology{}, err
 	}

@@ -31,6 +31,8 @@ type Topology struct {
 	// Version names this state; equal states have equal ones, whoever tells of them.
 	Version string   `json:"version"`
 	Workers []Worker `json:"workers"`
+	// Keys is nil where the control plane knows of none.
+	Keys *Keys `json:"keys,omitempty"`
 }
 
 // Worker is a process that serves requests.

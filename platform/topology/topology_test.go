@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/secret"
 	"github.com/madbase/madbase/platform/testkit"
 	"github.com/madbase/madbase/platform/topology"
 )
@@ -37,6 +40,8 @@ func newPlane(t *testing.T, feed *topology.Feed) *plane {
 	t.Cleanup(func() { feed.Drain(); p.Close() })
 	return p
 }
+
+func noKeys() *topology.Keys { return nil }
 
 // follow returns what a Follower of p is told.
 func follow(t *testing.T, p *plane) <-chan topology.Topology {
@@ -67,7 +72,7 @@ func await(t *testing.T, told <-chan topology.Topology) topology.Topology {
 func TestWorkersComeDrainAndGo(t *testing.T) {
 	t.Parallel()
 	project := testkit.NewProject(t, "platform")
-	p := newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret)))
+	p := newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret), noKeys))
 	told := follow(t, p)
 	if tp := await(t, told); len(tp.Workers) != 0 {
 		t.Fatalf("at first %+v", tp)
@@ -104,7 +109,7 @@ func TestTheDeadAndTheReplacedAreNotTold(t *testing.T) {
 		(gen_random_uuid(), 'http://dead:1', 'worker', now(), now() - interval '6 seconds', false),
 		(gen_random_uuid(), 'http://w:1', 'worker', now() - interval '1 minute', now(), true),
 		(gen_random_uuid(), 'http://w:1', 'worker', now(), now(), false)`)
-	p := newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret)))
+	p := newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret), noKeys))
 	if tp := await(t, follow(t, p)); len(tp.Workers) != 1 || tp.Workers[0].URL != "http://w:1" || tp.Workers[0].Draining {
 		t.Errorf("%+v", tp)
 	}
@@ -113,7 +118,7 @@ func TestTheDeadAndTheReplacedAreNotTold(t *testing.T) {
 func TestOnlyMadbasesOwnAreTold(t *testing.T) {
 	t.Parallel()
 	project := testkit.NewProject(t, "platform")
-	p := newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret)))
+	p := newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret), noKeys))
 	for _, authorization := range []string{"", "Bearer ", "Bearer wrong", "Basic " + topology.Token(testkit.JWTSecret).Reveal()} {
 		if status, body := testkit.Get(t, p.URL+topology.Path, "Authorization", authorization); status == http.StatusOK || strings.Contains(body, "workers") {
 			t.Errorf("%q: %d %s", authorization, status, body)
@@ -125,7 +130,7 @@ func TestOnlyMadbasesOwnAreTold(t *testing.T) {
 func TestFollowerPausesWithoutNews(t *testing.T) {
 	t.Parallel()
 	project := testkit.NewProject(t, "platform")
-	feed := topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret))
+	feed := topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret), noKeys)
 	feed.Drain()
 	p := newPlane(t, feed)
 	await(t, follow(t, p))
@@ -133,5 +138,33 @@ func TestFollowerPausesWithoutNews(t *testing.T) {
 	<-time.After(time.Second)
 	if n := p.Polls.Load() - before; n > 10 {
 		t.Errorf("%d polls in a second", n)
+	}
+}
+
+// Proxies hear of keys what they need, and of changes; nothing that opens anything.
+func TestKeysAreTold(t *testing.T) {
+	t.Parallel()
+	project := testkit.NewProject(t, "platform")
+	hash := func(key secret.String) []byte { sum := claims.HashKey(key); return sum[:] }
+	var current atomic.Pointer[topology.Keys]
+	current.Store(&topology.Keys{Projects: map[string][][]byte{"blog": {hash("sb_secret_a"), []byte("short")}}})
+	told := follow(t, newPlane(t, topology.NewFeed(project.Owner, topology.Token(testkit.JWTSecret), current.Load)))
+	x := topology.NewKeyIndex(*await(t, told).Keys)
+	if ref, found := x.ProjectOfKey("sb_secret_a"); ref != "blog" || !found || x.Revoked("sb_secret_a") || !x.Trusted() {
+		t.Errorf("at first: %s %t", ref, found)
+	}
+	current.Store(&topology.Keys{Revoked: [][]byte{hash("sb_secret_a")}, Unsigned: true})
+	x = topology.NewKeyIndex(*await(t, told).Keys)
+	if _, found := x.ProjectOfKey("sb_secret_a"); found || !x.Revoked("sb_secret_a") || x.Trusted() {
+		t.Error("a revoked key is a project's")
+	}
+	many := make([][]byte, 100_000)
+	for i := range many {
+		many[i] = hash(secret.String(strconv.Itoa(i)))
+	}
+	current.Store(&topology.Keys{Projects: map[string][][]byte{"blog": many}, Revoked: [][]byte{hash("sb_secret_a")}})
+	keys := await(t, told).Keys
+	if len(keys.Projects) != 0 || len(keys.Revoked) != 1 {
+		t.Errorf("too many: %d projects, %d revoked", len(keys.Projects), len(keys.Revoked))
 	}
 }
