@@ -30,13 +30,11 @@ func (m *Module) admit(s surface) echo.HandlerFunc {
 				return err
 			}
 		}
-		if m.limits.Concurrent > 0 && r.Header.Get("Upgrade") == "" {
-			leave, err := m.limits.enter(m.project(r))
-			if err != nil {
-				return err
-			}
-			defer leave()
+		leave, err := m.limits.enter(m.project(r), s.sockets && r.Header.Get("Upgrade") != "")
+		if err != nil {
+			return err
 		}
+		defer leave()
 		end, err := m.limits.limitBody(c, s.body)
 		if err != nil {
 			return err

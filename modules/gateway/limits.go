@@ -31,6 +31,7 @@ type Limits struct {
 	PerKey     int `env:"MADBASE_LIMIT_KEY_RPS" default:"0" doc:"Requests a second with one API key, by all its users together; 0: any number. Counted over all proxies with REDIS_URL." group:"optional"`
 	KeyBurst   int `env:"MADBASE_LIMIT_KEY_BURST" default:"0" doc:"Requests that one API key may have saved up; 0: twice MADBASE_LIMIT_KEY_RPS." group:"optional"`
 	Concurrent int `env:"MADBASE_LIMIT_PROJECT_CONCURRENT" default:"0" doc:"Requests of one project under way at once in this process, without WebSockets; 0: any number." group:"optional"`
+	Sockets    int `env:"MADBASE_LIMIT_PROJECT_SOCKETS" default:"0" doc:"WebSockets of one project open at once in this process; 0: any number." group:"optional"`
 
 	BodyTimeout time.Duration `env:"MADBASE_BODY_TIMEOUT" default:"30s" doc:"How long a client may leave off sending a request body that it has begun, answered with 408; 0: for ever." group:"optional"`
 	BodyRate    int64         `env:"MADBASE_BODY_MIN_RATE" default:"240" doc:"Bytes a second that a request body comes with at least, on average and after MADBASE_BODY_TIMEOUT; 0: any." group:"optional"`
@@ -43,7 +44,7 @@ func (l Limits) Validate() error {
 		"MADBASE_LIMIT_HEADER": l.Header, "MADBASE_LIMIT_BODY_AUTH": l.BodyAuth, "MADBASE_LIMIT_BODY_REST": l.BodyREST,
 		"MADBASE_LIMIT_BODY_PLATFORM": l.BodyPlatform, "MADBASE_LIMIT_IP_RPS": int64(l.PerIP), "MADBASE_LIMIT_IP_BURST": int64(l.IPBurst),
 		"MADBASE_LIMIT_KEY_RPS": int64(l.PerKey), "MADBASE_LIMIT_KEY_BURST": int64(l.KeyBurst),
-		"MADBASE_LIMIT_PROJECT_CONCURRENT": int64(l.Concurrent), "MADBASE_BODY_TIMEOUT": int64(l.BodyTimeout), "MADBASE_BODY_MIN_RATE": l.BodyRate,
+		"MADBASE_LIMIT_PROJECT_CONCURRENT": int64(l.Concurrent), "MADBASE_LIMIT_PROJECT_SOCKETS": int64(l.Sockets), "MADBASE_BODY_TIMEOUT": int64(l.BodyTimeout), "MADBASE_BODY_MIN_RATE": l.BodyRate,
 	} {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
@@ -70,14 +71,13 @@ type limits struct {
 	byIP    ratelimit.Limit
 	byKey   ratelimit.Limit
 
-	mu       sync.Mutex
-	underWay map[string]int // by project
+	requests, sockets tally
 }
 
 func newLimits(cfg Limits, limiter ratelimit.Limiter) *limits {
 	return &limits{
 		Limits: cfg, limiter: limiter, byIP: perSecond(cfg.PerIP, cfg.IPBurst), byKey: perSecond(cfg.PerKey, cfg.KeyBurst),
-		underWay: map[string]int{},
+		requests: tally{most: cfg.Concurrent, underWay: map[string]int{}}, sockets: tally{most: cfg.Sockets, underWay: map[string]int{}},
 	}
 }
 
@@ -118,19 +118,36 @@ func (l *limits) allow(ctx context.Context, kind, name string, limit ratelimit.L
 	return tooMany("rate_limited", "Too many requests", d.RetryAfter)
 }
 
-// enter counts a request of project as under way until leave is called.
-func (l *limits) enter(project string) (leave func(), err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.underWay[project] >= l.Concurrent {
-		return nil, tooMany("too_many_concurrent", "Too many requests of this project at once", time.Second)
+// enter counts a request of project, or a WebSocket, as under way until leave is called.
+func (l *limits) enter(project string, socket bool) (leave func(), err error) {
+	if socket {
+		return l.sockets.enter(project, "WebSockets")
 	}
-	l.underWay[project]++
+	return l.requests.enter(project, "requests")
+}
+
+// tally counts what is under way by project.
+type tally struct {
+	most     int // 0: any number
+	mu       sync.Mutex
+	underWay map[string]int
+}
+
+func (t *tally) enter(project, what string) (leave func(), err error) {
+	if t.most == 0 {
+		return func() {}, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.underWay[project] >= t.most {
+		return nil, tooMany("too_many_concurrent", "Too many "+what+" of this project at once", time.Second)
+	}
+	t.underWay[project]++
 	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.underWay[project]--; l.underWay[project] == 0 {
-			delete(l.underWay, project)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.underWay[project]--; t.underWay[project] == 0 {
+			delete(t.underWay, project)
 		}
 	}, nil
 }

@@ -159,6 +159,8 @@ func TestConcurrentRequestsOfAProject(t *testing.T) {
 	}
 	res, body := d.get(t, http.MethodGet, "/rest/v1/a", "X-Project", "a")
 	wantRefusal(t, res, body, http.StatusTooManyRequests)
+	res, body = d.get(t, http.MethodGet, "/rest/v1/a", "X-Project", "a", "Connection", "Upgrade", "Upgrade", "websocket")
+	wantRefusal(t, res, body, http.StatusTooManyRequests)
 	close(release)
 	for range 3 {
 		if status := <-answers; status != http.StatusOK {
@@ -167,6 +169,44 @@ func TestConcurrentRequestsOfAProject(t *testing.T) {
 	}
 	if res, _ := d.get(t, http.MethodGet, "/rest/v1/a", "X-Project", "a"); res.StatusCode != http.StatusOK || res.Header.Get("Retry-After") != "" {
 		t.Errorf("after the others: %s", res.Status)
+	}
+}
+
+// WebSockets are counted for themselves, for as long as they last.
+func TestSocketsOfAProject(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(io.Discard, rw) // until the client goes
+		_ = conn.Close()
+	})
+	cfg := config(w.URL)
+	cfg.Limits = gateway.Limits{Concurrent: 1, Sockets: 2}
+	d := open(t, cfg)
+	first, _ := openSocket(t, d)
+	openSocket(t, d)
+	ask := func() *http.Response {
+		res := d.do(t, d.request(t, http.MethodGet, "/realtime/v1/websocket", nil, "Connection", "Upgrade", "Upgrade", "websocket"))
+		_ = res.Body.Close()
+		return res
+	}
+	if res := ask(); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" {
+		t.Errorf("a third one: %s", res.Status)
+	}
+	_ = first.Close()
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		res := ask()
+		if res.StatusCode == http.StatusSwitchingProtocols {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after one has gone: %s", res.Status)
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ type surface struct {
 	body int64
 	// once says whether an Idempotency-Key is honoured.
 	once bool
+	// sockets says whether there are WebSockets, which last as long as their clients like.
+	sockets bool
 }
 
 // methods are those of the surfaces. CONNECT and TRACE are none: what they would
@@ -34,15 +36,15 @@ var methods = []string{
 func (m *Module) Routes(g *echo.Group) {
 	limits := m.cfg.Limits
 	// What auth answers has tokens, which nobody keeps: no key there has an answer repeated.
-	m.mount(g, "/auth/v1", m.admit(surface{"auth", m.worker, true, limits.BodyAuth, false}))
-	m.mount(g, "/rest/v1", m.admit(surface{"rest", m.worker, true, limits.BodyREST, true}))
-	m.mount(g, "/storage/v1", m.admit(surface{"storage", m.worker, true, 0, true})) // it has limits of its own
-	m.mount(g, "/realtime/v1", m.admit(surface{"realtime", m.worker, true, limits.BodyREST, true}))
-	m.mount(g, "/functions/v1", m.admit(surface{"functions", m.worker, true, limits.BodyREST, true}))
+	m.mount(g, "/auth/v1", m.admit(surface{class: "auth", upstream: m.worker, keyed: true, body: limits.BodyAuth}))
+	m.mount(g, "/rest/v1", m.admit(surface{class: "rest", upstream: m.worker, keyed: true, body: limits.BodyREST, once: true}))
+	m.mount(g, "/storage/v1", m.admit(surface{class: "storage", upstream: m.worker, keyed: true, once: true})) // it has limits of its own
+	m.mount(g, "/realtime/v1", m.admit(surface{class: "realtime", upstream: m.worker, keyed: true, body: limits.BodyREST, once: true, sockets: true}))
+	m.mount(g, "/functions/v1", m.admit(surface{class: "functions", upstream: m.worker, keyed: true, body: limits.BodyREST, once: true, sockets: true}))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
 		m.mount(g, "/.well-known/"+name, m.discovery("/auth/v1/.well-known/"+name))
 	}
-	m.mount(g, "/platform/v1", m.admit(surface{"platform", m.control, false, limits.BodyPlatform, false}))
+	m.mount(g, "/platform/v1", m.admit(surface{class: "platform", upstream: m.control, body: limits.BodyPlatform}))
 	m.mount(g, "/graphql/v1", noGraphQL)
 	g.GET("/", m.root)
 	g.HEAD("/", m.root)
@@ -79,7 +81,7 @@ func (m *Module) wellFormed(next echo.HandlerFunc) echo.HandlerFunc {
 // clients make of its issuer: RFC 8414, section 3.1, puts the issuer's path behind
 // that of the document.
 func (m *Module) discovery(path string) echo.HandlerFunc {
-	admit := m.admit(surface{"auth", m.worker, false, m.cfg.Limits.BodyAuth, false})
+	admit := m.admit(surface{class: "auth", upstream: m.worker, body: m.cfg.Limits.BodyAuth})
 	return func(c echo.Context) error {
 		if rest := c.Param("*"); rest != "" && rest != "auth/v1" && "/"+rest != m.public.Path+"/auth/v1" {
 			return echo.ErrNotFound

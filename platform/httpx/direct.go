@@ -57,7 +57,11 @@ func (d *Direct) RoundTrip(r *http.Request) (*http.Response, error) {
 		return d.transport.RoundTrip(r)
 	}
 	host := r.URL.Host
-	if conn := d.take(host); conn != nil {
+	conn := d.take(host)
+	for ; conn != nil && !quiet(conn.Conn); conn = d.take(host) {
+		_ = conn.Close()
+	}
+	if conn != nil {
 		res, err := d.exchange(conn, r)
 		if err == nil || conn.answered || r.Context().Err() != nil || isTimeout(err) {
 			return res, err
@@ -72,7 +76,7 @@ func (d *Direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &directConn{Conn: socket, host: host, out: bufio.NewWriterSize(socket, directBuffer)}
+	conn = &directConn{Conn: socket, host: host, out: bufio.NewWriterSize(socket, directBuffer)}
 	conn.in = bufio.NewReaderSize(conn, directBuffer)
 	return d.exchange(conn, r)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,6 +238,53 @@ func TestDirectBewares(t *testing.T) {
 				t.Errorf("%d connections", n)
 			}
 		})
+	}
+}
+
+// What an upstream sends while nobody has asked is nobody's answer.
+func TestDirectTakesNoAnswerBeforeItAsks(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can tell")
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	more, sent := make(chan struct{}), make(chan struct{})
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				in := bufio.NewReader(conn)
+				for {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%s", r.URL.Path[1:])
+					if r.URL.Path == "/aa" {
+						<-more
+						_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
+						close(sent)
+					}
+				}
+			}()
+		}
+	}()
+	d, url := newDirect(t), "http://"+l.Addr().String()
+	for _, path := range []string{"aa", "bb", "cc"} {
+		if _, body, err := ask(t.Context(), d, "GET", url+"/"+path); err != nil || body != path {
+			t.Errorf("%s: %q %v", path, body, err)
+		}
+		if path == "aa" {
+			close(more)
+			<-sent
+		}
 	}
 }
 
