@@ -53,7 +53,7 @@ func (m *Module) beginAtService(c echo.Context, target string) (string, error) {
 	}
 	invite := q.Get("invite_token")
 	if invite != "" {
-		_, err := store.UserByOneTime(ctx, pool, invite, store.ConfirmationToken)
+		_, _, err := m.linked(ctx, pool, invite, store.ConfirmationToken)
 		if errors.Is(err, store.ErrNotFound) {
 			return "", apierr.New(http.StatusNotFound, codeUserNotFound, "User identified by token not found")
 		}

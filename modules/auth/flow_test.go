@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/modules/auth/provider"
 	"github.com/madbase/madbase/platform/ratelimit"
 )
 
@@ -454,6 +455,7 @@ func TestGuessingLinks(t *testing.T) {
 	t.Parallel()
 	cfg := confirmConfig()
 	cfg.Flow.RateLimitCode = 5
+	cfg.External.GitHub = provider.Config{Enabled: true, ClientID: []string{"client"}, Secret: "secret", URL: "https://hub.example.com"}
 	s := start(t, cfg, func(d *auth.Deps) { d.Limiter = ratelimit.NewMemory(100) })
 	s.signup("a@example.com", "secret1")
 	hash := s.hash("a@example.com", "confirmation_token")
@@ -464,9 +466,16 @@ func TestGuessingLinks(t *testing.T) {
 	try := func(kind, token string) answer {
 		return s.call("POST", "/verify", "", map[string]any{"type": kind, "token_hash": token})
 	}
-	for i := range 5 {
+	authorize := func(token string) answer { return s.call("GET", "/authorize?provider=github&invite_token="+token, "", nil) }
+	for i := range 2 {
 		try("signup", strings.Repeat(strconv.Itoa(i), 56)).want(403, "otp_expired")
 	}
+	for i := range 3 {
+		authorize(strings.Repeat(strconv.Itoa(i), 56)).want(404, "user_not_found")
+	}
+	authorize(hash).want(404, "user_not_found") // which would tell that the code is the right one
+	invited := s.call("POST", "/admin/generate_link", s.service(), map[string]any{"type": "invite", "email": "b@example.com"}).want(200, "").str("hashed_token")
+	equal(t, "an invitation's link", authorize(invited).status, 302)
 	try("signup", hash).want(403, "otp_expired")
 	if _, f := s.link("signup", hash, ""); f.Get("error_code") != "otp_expired" {
 		t.Errorf("%v", f)
