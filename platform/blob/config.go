@@ -22,7 +22,7 @@ type Config struct {
 	CreateBucket bool          `env:"S3_CREATE_BUCKET" default:"false" doc:"Create the S3 bucket at start when it does not exist." group:"storage"`
 	// ResponseTimeout of 0 is the default.
 	ResponseTimeout time.Duration `env:"S3_RESPONSE_TIMEOUT" default:"30s" doc:"How long S3 may move no byte of a request or its answer; four times that where it joins or copies objects." group:"storage"`
-	UploadMemory    int64         `env:"S3_UPLOAD_MEMORY" default:"536870912" doc:"Bytes that all uploads on their way to S3 may hold in memory, at least 33554432; further ones wait. 0 for no limit." group:"storage"`
+	UploadMemory    int64         `env:"S3_UPLOAD_MEMORY" default:"536870912" doc:"Bytes that all uploads on their way to S3 may hold in memory as they come, at least 33554432; what is beyond waits. 0 for no limit." group:"storage"`
 }
 
 // minUploadMemory is what two long uploads hold.

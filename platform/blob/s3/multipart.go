@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -40,39 +39,48 @@ func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io
 	if number < 1 || number > maxParts {
 		return blob.Part{}, blob.ErrPart
 	}
+	part := blob.Part{Number: number, Size: size}
+	if data, ok := r.(inMemory); ok {
+		return s.partInMemory(ctx, up, part, data)
+	}
 	r = blob.Checked(ctx, r, size)
 	if size > partSize {
-		return s.passPart(ctx, up, blob.Part{Number: number, Size: size}, r)
+		return s.passPart(ctx, up, part, r)
 	}
-	give, err := s.memory.take(ctx, bufferSize(size))
-	if err != nil {
-		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
+	if size < 0 {
+		size = partSize
 	}
-	defer give()
-	buffer := s.buffer(size)
-	defer s.release(buffer)
-	n, end, err := blob.Fill(r, *buffer)
-	if err == nil && !end { // full: fine if nothing follows
-		var more int
-		more, end, err = blob.Fill(r, make([]byte, 1))
-		if err == nil && (more > 0 || !end) {
-			err = blob.ErrPart
-		}
+	all := s.memory.Buffer(size + 1) // so that filling it meets the end
+	defer all.Free()
+	end, err := all.Fill(ctx, r)
+	if err == nil && !end {
+		err = blob.ErrPart
 	}
 	if err != nil {
 		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
 	}
-	etag, err := s.sendPart(ctx, up, number, (*buffer)[:n])
-	if err != nil {
-		return blob.Part{}, err
-	}
-	return blob.Part{Number: number, Size: int64(n), ETag: etag}, nil
+	part.Size = all.Len()
+	part.ETag, err = s.sendPart(ctx, up, number, all.Reader())
+	return part, err
 }
 
-func (s *Store) sendPart(ctx context.Context, up blob.Upload, number int, data []byte) (etag string, err error) {
+// partInMemory sends a part that needs no buffer.
+func (s *Store) partInMemory(ctx context.Context, up blob.Upload, part blob.Part, data inMemory) (blob.Part, error) {
+	size := int64(data.Len())
+	switch {
+	case part.Size >= 0 && part.Size != size:
+		return blob.Part{}, fmt.Errorf("blob: upload part: %w", blob.ErrSize)
+	case part.Size < 0 && size > partSize:
+		return blob.Part{}, fmt.Errorf("blob: upload part: %w", blob.ErrPart)
+	}
+	etag, err := s.sendPart(ctx, up, part.Number, data)
+	return blob.Part{Number: part.Number, Size: size, ETag: etag}, err
+}
+
+func (s *Store) sendPart(ctx context.Context, up blob.Upload, number int, data inMemory) (etag string, err error) {
 	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: s.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: aws.Int32(int32(number)),
-		Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
+		Body: data, ContentLength: aws.Int64(int64(data.Len())),
 	})
 	if err != nil {
 		return "", fault(ctx, "upload part", err)

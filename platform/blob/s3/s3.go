@@ -3,8 +3,9 @@
 //
 // S3 wants the length, and over plain HTTP the hash, of every request body
 // before its first byte. Streams are therefore cut into parts of 8 MiB, of
-// which an upload holds two in memory: one being sent, one being filled. What all
-// uploads hold together is bounded; those beyond it wait in turn.
+// which an upload holds two in memory at most: one being sent, one being filled. What
+// all uploads hold together is bounded, and grows as bytes come; those that want
+// more wait.
 package s3
 
 import (
@@ -18,7 +19,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,6 +28,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/blob/buffer"
 )
 
 // S3's own limits.
@@ -43,8 +44,7 @@ type Store struct {
 	client    *s3.Client
 	transport *transport
 	bucket    *string
-	buffers   sync.Pool // *[]byte of partSize
-	memory    memory
+	memory    *buffer.Memory // of what is read to be sent
 
 	maxCopy, copyPart int64 // the constants, but for tests
 }
@@ -68,10 +68,9 @@ func Open(ctx context.Context, cfg blob.Config, log *slog.Logger) (*Store, error
 		}),
 		transport: transport,
 		bucket:    aws.String(cfg.Bucket),
-		memory:    newMemory(cfg.UploadMemory),
+		memory:    buffer.NewMemory(cfg.UploadMemory),
 		maxCopy:   maxCopy, copyPart: copyPart,
 	}
-	s.buffers.New = func() any { b := make([]byte, partSize); return &b }
 	if err := s.findBucket(ctx, cfg, log); err != nil {
 		s.Close()
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"crypto/md5" //nolint:gosec // an ETag, not a signature
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/blob/blobtest"
@@ -66,57 +68,110 @@ func TestFailedUploadLeavesNoParts(t *testing.T) {
 	}
 }
 
-// gate is a reader that tells when it is first read, and then waits to be opened.
-type gate struct{ reached, opened chan struct{} }
+// stalling is a reader that gives n bytes, tells so, and then waits to be let end.
+type stalling struct {
+	n             int
+	reached, free chan struct{}
+}
 
-func newGate() *gate { return &gate{make(chan struct{}), make(chan struct{})} }
+func newStalling(n int) *stalling { return &stalling{n, make(chan struct{}), make(chan struct{})} }
 
-func (g *gate) Read([]byte) (int, error) {
-	close(g.reached)
-	<-g.opened
+func (s *stalling) Read(p []byte) (int, error) {
+	if s.n > 0 {
+		n := min(s.n, len(p))
+		s.n -= n
+		return n, nil
+	}
+	close(s.reached)
+	<-s.free
 	return 0, io.EOF
 }
 
-func TestUploadsBeyondTheirMemoryWait(t *testing.T) {
-	t.Parallel()
+// stall begins n uploads that give size bytes each and no more until they are let end.
+func stall(t *testing.T, s *s3.Store, n, size int) (end func()) {
+	t.Helper()
+	readers, done := make([]*stalling, n), make(chan error)
+	for i := range readers {
+		readers[i] = newStalling(size)
+		go func() {
+			_, err := s.Put(t.Context(), fmt.Sprint("slow", i), readers[i], blob.PutOptions{Size: -1})
+			done <- err
+		}()
+		<-readers[i].reached
+	}
+	return func() {
+		for _, r := range readers {
+			close(r.free)
+		}
+		for range readers {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func bounded(t *testing.T) *s3.Store {
+	t.Helper()
 	cfg := config(testkit.S3(t))
 	cfg.UploadMemory = 32 << 20
 	s, err := s3.Open(t.Context(), cfg, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := []*gate{newGate(), newGate()}
-	done := make(chan error)
-	for i, g := range slow {
-		go func() {
-			_, err := s.Put(t.Context(), "slow"+string(rune('a'+i)), g, blob.PutOptions{Size: -1})
-			done <- err
-		}()
-		<-g.reached
-	}
+	return s
+}
+
+func TestUploadsBeyondTheirMemoryWait(t *testing.T) {
+	t.Parallel()
+	s := bounded(t)
+	end := stall(t, s, 4, 7<<20)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	third := newGate()
-	if _, err := s.Put(ctx, "third", third, blob.PutOptions{Size: -1}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a third upload ended with %v", err)
+	r, _ := blobtest.Pattern(7 << 20)
+	if _, err := s.Put(ctx, "fifth", r, blob.PutOptions{Size: -1}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a fifth upload ended with %v", err)
 	}
-	select {
-	case <-third.reached:
-		t.Error("a third upload was read from")
-	default:
-	}
+	done := make(chan error)
 	go func() {
-		_, err := s.Put(t.Context(), "third", strings.NewReader("x"), blob.PutOptions{Size: -1})
+		r, _ := blobtest.Pattern(7 << 20)
+		_, err := s.Put(t.Context(), "fifth", r, blob.PutOptions{Size: -1})
 		done <- err
 	}()
-	for _, g := range slow {
-		close(g.opened)
+	end()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
-	for range 3 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+}
+
+// Clients that send a little and then nothing hold that little, not what they might come to send.
+func TestTricklingUploadsStallNobody(t *testing.T) {
+	t.Parallel()
+	s := bounded(t)
+	end := stall(t, s, 100, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var group errgroup.Group
+	for i := range 4 {
+		group.Go(func() error {
+			r, _ := blobtest.Pattern(20 << 20)
+			_, err := s.Put(ctx, fmt.Sprint("quick", i), r, blob.PutOptions{Size: -1})
+			return err
+		})
+		group.Go(func() error {
+			up, err := s.CreateMultipart(ctx, fmt.Sprint("parts", i), blob.PutOptions{})
+			if err != nil {
+				return err
+			}
+			r, _ := blobtest.Pattern(6 << 20)
+			_, err = s.UploadPart(ctx, up, 1, r, 6<<20)
+			return err
+		})
 	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	end()
 }
 
 func TestBrokenOffBodyIsNotStored(t *testing.T) {
