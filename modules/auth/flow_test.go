@@ -213,6 +213,32 @@ func TestAnswersDoNotTellWhoIsThere(t *testing.T) {
 	s.signin("known@example.com", "secret1").want(200, "")
 }
 
+// Nor do they when the server has no mail left, or an address may get none.
+func TestMailLimitsDoNotTellWhoIsThere(t *testing.T) {
+	t.Parallel()
+	cfg := confirmConfig()
+	cfg.Mail.RateLimit = "4"
+	limiter := func(d *auth.Deps) { d.Limiter = ratelimit.NewMemory(100) }
+	s := start(t, cfg, limiter)
+	s.confirmed("known@example.com", "secret1")
+	recover := func(s *server, email string) answer {
+		return s.call("POST", "/recover", "", map[string]any{"email": email})
+	}
+	for _, email := range []string{"known@example.com", "ghost@example.com", "known@example.com"} {
+		recover(s, email).want(200, "")
+	}
+	for _, email := range []string{"known@example.com", "ghost@example.com"} {
+		a := recover(s, email).want(429, "over_email_send_rate_limit")
+		equal(t, email, a.str("msg"), "email rate limit exceeded")
+		s.call("POST", "/signup", "", map[string]any{"email": email, "password": "another1"}).want(429, "over_email_send_rate_limit")
+	}
+	cfg.Mail.Authorized = []string{"ann@example.com"}
+	s = s.again(cfg)
+	for _, email := range []string{"known@example.com", "ghost@example.com"} {
+		recover(s, email).want(400, "email_address_not_authorized")
+	}
+}
+
 func TestUnconfirmedSignupIsKept(t *testing.T) {
 	t.Parallel()
 	s := start(t, confirmConfig())
@@ -466,7 +492,9 @@ func TestGuessingLinks(t *testing.T) {
 	try := func(kind, token string) answer {
 		return s.call("POST", "/verify", "", map[string]any{"type": kind, "token_hash": token})
 	}
-	authorize := func(token string) answer { return s.call("GET", "/authorize?provider=github&invite_token="+token, "", nil) }
+	authorize := func(token string) answer {
+		return s.call("GET", "/authorize?provider=github&invite_token="+token, "", nil)
+	}
 	for i := range 2 {
 		try("signup", strings.Repeat(strconv.Itoa(i), 56)).want(403, "otp_expired")
 	}

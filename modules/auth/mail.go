@@ -64,8 +64,8 @@ func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Messag
 		return err
 	}
 	for _, address := range m.recipients(msg) {
-		if !m.authorizedAddress(address) {
-			return badRequest(codeEmailUnauthorized, fmt.Sprintf("Email address %q cannot be used as it is not authorized", address))
+		if err := m.checkAuthorized(address); err != nil {
+			return err
 		}
 	}
 	if err := m.takeMail(ctx); err != nil {
@@ -173,10 +173,14 @@ func (m *Module) recipients(msg mail.Message) []string {
 // addressLabel is the part of name+label@host that authorisation leaves out.
 var addressLabel = regexp.MustCompile("[+][^@]+@")
 
-func (m *Module) authorizedAddress(address string) bool {
+// checkAuthorized refuses an address that may get no mails.
+func (m *Module) checkAuthorized(address string) error {
 	allowed := m.cfg.Mail.Authorized
 	plain := addressLabel.ReplaceAllString(address, "@")
-	return len(allowed) == 0 || slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, plain) })
+	if len(allowed) == 0 || slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, plain) }) {
+		return nil
+	}
+	return badRequest(codeEmailUnauthorized, fmt.Sprintf("Email address %q cannot be used as it is not authorized", address))
 }
 
 // takeMail counts a mail against the limit of the whole server, which is one for

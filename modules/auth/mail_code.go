@@ -94,12 +94,20 @@ func (m *Module) bothConfirm(user *store.User) bool {
 
 // mailNothing is for a request that sends nothing, because there is no such
 // account or nothing to confirm: asked for again too soon, it is refused as it
-// would be if a mail had left.
+// would be if a mail had left, and so it is where an address may get none or the
+// server has none left, of which it takes one: else both would tell who is there.
 func (m *Module) mailNothing(ctx context.Context, kind mail.Kind, address string) error {
 	limit := ratelimit.Limit{Rate: 1, Period: m.cfg.Mail.Frequency()}
-	return m.take(ctx, "unsent/"+string(kind)+"/"+address, limit, func(after time.Duration) *apierr.Error {
+	err := m.take(ctx, "unsent/"+string(kind)+"/"+address, limit, func(after time.Duration) *apierr.Error {
 		return tooSoon(after, codeOverEmailRate)
 	})
+	if err != nil {
+		return err
+	}
+	if err := m.checkAuthorized(address); err != nil {
+		return err
+	}
+	return m.takeMail(ctx)
 }
 
 // takeCode counts a code that is tried for an address or number, whoever tries
