@@ -39,8 +39,9 @@ type Deps struct {
 const (
 	// everywhere is longer than a change of the registry takes to be everywhere.
 	everywhere = 3 * time.Second
-	// abandoned is when a project that is still being created is somebody else's to finish.
-	abandoned = 2 * time.Minute
+	// abandoned is when a project that is still being created is somebody else's to
+	// finish, unless its lock tells that it is being worked on.
+	abandoned = 10 * time.Second
 	// look is how often it is looked for what others have left.
 	look = 5 * time.Second
 	// patience bounds the work on one project.

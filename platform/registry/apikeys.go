@@ -47,7 +47,8 @@ type keyDetail struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
-// AddAPIKey stores a key, its text sealed. The error is ErrNotFound, ErrNameTaken or ErrTooMany.
+// AddAPIKey stores a key, its text sealed. The error is ErrNotFound, ErrNameTaken,
+// ErrTooMany, or ErrNoKey for one that is to be revoked and is already.
 func (r *Registry) AddAPIKey(ctx context.Context, by Entry, k NewAPIKey) (APIKey, error) {
 	text := k.Text.Reveal()
 	prefix := text[:min(prefixLength, len(text)/2)]
@@ -70,6 +71,9 @@ func (r *Registry) AddAPIKey(ctx context.Context, by Entry, k NewAPIKey) (APIKey
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $10 THEN now() END)`,
 			detail.ID, by.Project, k.Type, k.Name, k.Description, prefix, hash[:],
 			r.options.Sealer.Seal(KeyPlace(by.Project, detail.ID), k.Text), timeOrNil(k.ExpiresAt), k.Revoked)
+		if fault, ok := errors.AsType[*pgconn.PgError](err); ok && k.Revoked && fault.ConstraintName == "api_keys_hash_key" {
+			return ErrNoKey
+		}
 		return nameTaken(err)
 	})
 	if err != nil {

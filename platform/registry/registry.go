@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/db"
 )
 
@@ -112,5 +115,31 @@ func (r *Registry) Change(ctx context.Context, entry Entry, write func(context.C
 	if err != nil {
 		return fmt.Errorf("registry: %s: %w", entry.Action, err)
 	}
-	return r.Refresh(ctx)
+	return r.readBack(ctx)
+}
+
+const (
+	// readWithin bounds how long what was changed is tried to be read.
+	readWithin = 5 * time.Second
+	readAgain  = 100 * time.Millisecond
+)
+
+// readBack reads what was changed just now. That it cannot be read, or that whoever
+// asked has gone, makes nothing undone: it is tried for a while, and then said so.
+func (r *Registry) readBack(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readWithin)
+	defer cancel()
+	for {
+		err := r.Refresh(ctx)
+		if err == nil {
+			return nil
+		}
+		pause := time.NewTimer(readAgain)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return apierr.New(http.StatusServiceUnavailable, "done_unread", "The change is made, but cannot be read back now: ask again").Because(err)
+		}
+	}
 }
