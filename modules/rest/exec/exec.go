@@ -112,7 +112,7 @@ func checked(p *plan.Plan) bool {
 	if p.Explain != nil {
 		return false
 	}
-	return p.Media.IsObject() || p.Action == ast.Upsert || p.Prefer.HasMaxAffected && p.Prefer.Strict()
+	return p.Media.IsObject() && (p.Write == nil || !p.Write.One) || p.Action == ast.Upsert || p.Prefer.HasMaxAffected && p.Prefer.Strict()
 }
 
 // check says whether the number of rows is one that the request allows.

@@ -21,6 +21,7 @@ func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Res
 	statements := []rls.Statement{main}
 	if p.Write != nil {
 		array.Variables, array.Lenient, array.Single = sqlgen.NumVariables, true, true
+		array.Bare = p.Body == plan.ObjectBody
 	} else {
 		statements = append(statements, how.statement(sqlgen.Variables()))
 	}
@@ -34,8 +35,10 @@ func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Res
 		variables = answer.Rows[0]
 	}
 	result := &plan.Result{Rows: array.Rows(), Headers: variables[sqlgen.VarHeaders], Status: variables[sqlgen.VarStatus]}
-	result.Body, result.Aside, err = array.End()
-	return result, err
+	if result.Body, result.Aside, err = array.End(); err != nil {
+		return nil, err
+	}
+	return result, check(p, result.Rows)
 }
 
 // isUnfit reports whether err may be none, or another, in a plain document: a value

@@ -16,6 +16,8 @@ type Write struct {
 	// Payload is JSON, an object when IsObject and else an array.
 	Payload  []byte
 	IsObject bool
+	// One says that exactly one row is inserted, unless it is an error.
+	One bool
 	// Values are those of Columns, where they can be told without PostgreSQL's reading
 	// the payload; nil where they cannot.
 	Values []Value
@@ -67,6 +69,7 @@ func (b *builder) write(t *schema.Table, read *Read) (*Write, error) {
 	case ast.Insert:
 		w.Where = nil
 		w.Conflict = b.conflict(t)
+		w.One = w.IsObject && t.TakesAll && w.Conflict == nil
 	}
 	w.Defaults = b.req.Prefer.Missing == ast.MissingDefault && b.req.Action != ast.Upsert
 	for _, name := range b.req.Columns {

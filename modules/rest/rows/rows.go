@@ -31,6 +31,8 @@ type Array struct {
 	Lenient bool
 	// Single expects one row, and has a buffer of its size.
 	Single bool
+	// Bare leaves the brackets out, for one row that is to be an object.
+	Bare bool
 
 	columns []column
 	keys    int // the size of all columns' keys
@@ -50,7 +52,7 @@ func (a *Array) Columns(fields []pgconn.FieldDescription) error {
 	a.Close()
 	n := max(len(fields)-a.Variables, 0)
 	*a = Array{
-		Variables: a.Variables, Lenient: a.Lenient, Single: a.Single,
+		Variables: a.Variables, Lenient: a.Lenient, Single: a.Single, Bare: a.Bare,
 		columns: make([]column, n), last: make([][]byte, len(fields)-n),
 	}
 	keys := make([]byte, 0, 16*n)
@@ -72,8 +74,7 @@ func (a *Array) Columns(fields []pgconn.FieldDescription) error {
 
 // Row appends a row.
 func (a *Array) Row(values [][]byte) error {
-	b := a.room(values)
-	b = append(b, between(a.rows)...)
+	b := append(a.room(values), a.before()...)
 	a.rows++
 	for i := range a.columns {
 		c := &a.columns[i]
@@ -100,12 +101,15 @@ func (a *Array) Row(values [][]byte) error {
 	return nil
 }
 
-// between is what comes before the row after so many.
-func between(rows int64) string {
-	if rows == 0 {
-		return "["
+// before is what comes before the next row.
+func (a *Array) before() string {
+	switch {
+	case a.rows > 0:
+		return ", \n "
+	case a.Bare:
+		return ""
 	}
-	return ", \n "
+	return "["
 }
 
 // room is the buffer with room for a row. It grows by doubling, which append would not do.
@@ -139,9 +143,11 @@ func (a *Array) flush() (err error) {
 // the caller's to close.
 func (a *Array) End() (text []byte, large *aside.File, err error) {
 	if a.rows == 0 {
-		a.buf = append(a.buf, between(0)...)
+		a.buf = append(a.buf, a.before()...)
 	}
-	a.buf = append(a.buf, ']')
+	if !a.Bare {
+		a.buf = append(a.buf, ']')
+	}
 	if a.file == nil {
 		return a.buf, nil, nil
 	}

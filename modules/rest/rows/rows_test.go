@@ -100,6 +100,9 @@ func TestArray(t *testing.T) {
 	if a.Rows() != 2 || string(a.Last()[0]) != "y" {
 		t.Errorf("got %d rows, variable %s", a.Rows(), a.Last())
 	}
+	if got, err := array(t, &Array{Single: true, Bare: true}, pgtype.TextOID, "x"); got != `{"c":"x"}` || err != nil {
+		t.Errorf("bare: %s, %v", got, err)
+	}
 	if got, err := array(t, &Array{}, pgtype.TextOID); got != "[]" || err != nil {
 		t.Errorf("without rows: %s, %v", got, err)
 	}
