@@ -66,6 +66,8 @@ func TestWhatCommandsSend(t *testing.T) {
 		{args: "settings set A=1 B=x=y C=- D=@" + file, in: "sesame\n", answer: `{}`, line: "PATCH /platform/v1/projects/default/settings?dry_run=false", body: `{"A":"1","B":"x=y","C":"sesame","D":"from a file"}`},
 		{args: "settings unset A -p blog --dry-run", answer: `{}`, line: "PATCH /platform/v1/projects/blog/settings?dry_run=true", body: `{"A":null}`},
 		{args: "settings import - --merge", in: `{"format": "x"}`, answer: `{}`, line: "POST /platform/v1/projects/default/settings/import?dry_run=false&merge=true", body: `{"format": "x"}`},
+		{args: "project create Blog --ref blog --database-url -", in: "postgres://o:p@db/x\n", answer: `{}`, line: "POST /platform/v1/projects", body: `{"database_url":"postgres://o:p@db/x","name":"Blog","ref":"blog"}`},
+		{args: "project rename blog Weblog", answer: `{}`, line: "PATCH /platform/v1/projects/blog", body: `{"name":"Weblog"}`},
 		{args: "key create web --description d", answer: `{}`, line: "POST /platform/v1/projects/default/api-keys", body: `{"description":"d","name":"web","type":"publishable"}`},
 		{args: "key update ID/.. --expires never", answer: `{}`, line: "PATCH /platform/v1/projects/default/api-keys/ID%2F..", body: `{"expires_at":null}`},
 		{args: "key revoke anon --yes", answer: `{}`, line: "DELETE /platform/v1/projects/default/api-keys/anon"},
@@ -118,6 +120,7 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		"no question asked": {200, `{}`, "key revoke x", "--yes"},
 		"a bad moment":      {200, `{}`, "key create x --expires soon", "neither a duration"},
 		"nothing changes":   {200, `{}`, "key update x", "say what is to change"},
+		"no database":       {200, `{}`, "project create x --database-url -", "--database-url is empty"},
 	} {
 		p.status, p.answer = test.status, test.answer
 		if out, err := p.run(t, "", false, strings.Fields(test.args)...); err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error()+out, password) {

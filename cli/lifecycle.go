@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,12 +13,33 @@ import (
 func (a *app) projectCreate() *cobra.Command {
 	cmd := &cobra.Command{Use: "create NAME", Short: "Make a project with a database of its own", Args: cobra.ExactArgs(1)}
 	ref := cmd.Flags().String("ref", "", "short name in its addresses; a random one by default")
+	database := cmd.Flags().String("database-url", "", "owner's URL of a database elsewhere; - reads it from standard input, @FILE from a file")
 	cmd.RunE = a.run(func(cmd *cobra.Command, c *client, args []string) error {
 		body := map[string]string{"name": args[0]}
 		if *ref != "" {
 			body["ref"] = *ref
 		}
+		if cmd.Flags().Changed("database-url") {
+			address, err := settingValue(cmd, *database)
+			if err != nil {
+				return fmt.Errorf("--database-url: %w", err)
+			}
+			if address == "" { // else the project's database would be made beside the others
+				return errors.New("--database-url is empty")
+			}
+			body["database_url"] = address
+		}
 		return a.changeProject(cmd, c, request{method: http.MethodPost, path: "/projects", body: body})
+	})
+	return cmd
+}
+
+func (a *app) projectRename() *cobra.Command {
+	cmd := &cobra.Command{Use: "rename REF NAME", Short: "Give a project another name; its ref stays", Args: cobra.ExactArgs(2)}
+	cmd.RunE = a.run(func(cmd *cobra.Command, c *client, args []string) error {
+		return a.changeProject(cmd, c, request{
+			method: http.MethodPatch, path: "/projects/" + url.PathEscape(args[0]), body: map[string]string{"name": args[1]},
+		})
 	})
 	return cmd
 }

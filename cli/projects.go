@@ -15,7 +15,7 @@ type project struct {
 }
 
 func (a *app) projectCommand() *cobra.Command {
-	cmd := group("project", "Manage the projects", a.projectList(), a.projectShow(), a.projectCreate(),
+	cmd := group("project", "Manage the projects", a.projectList(), a.projectShow(), a.projectCreate(), a.projectRename(),
 		a.projectStatus("suspend", "Stop serving a project, and keep what it has"), a.projectStatus("resume", "Serve a suspended project again"), a.projectDelete())
 	cmd.Example = "  madbase project list\n  madbase project show default"
 	return cmd
