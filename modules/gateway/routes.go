@@ -62,7 +62,9 @@ func (m *Module) Around(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // wellFormed drops the headers of the client's own connection, before any header
-// is set here, and refuses what no client sends that means well.
+// is set here, and refuses what no client sends that means well. A connection ends
+// with a body in chunks: whether there was a Content-Length too, by which a proxy
+// before this one may have read, cannot be seen here (RFC 9112, section 6.1).
 func (m *Module) wellFormed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -73,6 +75,9 @@ func (m *Module) wellFormed(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		dropHopHeaders(r.Header)
+		if len(r.TransferEncoding) > 0 {
+			c.Response().Header().Set("Connection", "close")
+		}
 		return next(c)
 	}
 }
