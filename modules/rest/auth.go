@@ -124,7 +124,7 @@ func (v *visit) become(t *rls.Settings, caller *claims.Caller) error {
 	switch {
 	case caller == nil && role == was: // the settings name it already
 	case caller == nil:
-		t.Claims = withRole("{}", role)
+		t.Claims = v.anonClaims
 	case !named && caller.Role == "":
 		t.Claims = withRole(t.Claims, role)
 	case role != caller.Role:

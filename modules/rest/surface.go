@@ -31,6 +31,8 @@ type surface struct {
 	appSettings []string
 	server      openapi.Server
 	dropIn      bool
+	// anonClaims are the claims of callers without a token.
+	anonClaims string
 	// roles are the settings of the roles that the login role may become.
 	roles map[string]schema.RoleSettings
 	// keys verify tokens in place of PostgREST; nil without a secret.
@@ -42,7 +44,7 @@ type surface struct {
 // newSurface compiles cfg, which must be valid. dropIn says that it stands in
 // place of PostgREST, with keys of its own.
 func newSurface(cfg Config, roles map[string]schema.RoleSettings, dropIn bool) (*surface, error) {
-	s := &surface{Config: cfg, dropIn: dropIn, roles: roles, preRequest: qualified(cfg.PreRequest)}
+	s := &surface{Config: cfg, dropIn: dropIn, roles: roles, preRequest: qualified(cfg.PreRequest), anonClaims: withRole("{}", cfg.AnonRole)}
 	s.request = request.Rules{
 		Schemas: cfg.Schemas, TxAllowed: cfg.txAllowed(),
 		Root: qualified(cfg.RootSpec).Name, Describes: cfg.OpenAPIMode != openAPIDisabled,

@@ -71,11 +71,11 @@ func Middleware(o Options) echo.MiddlewareFunc {
 	if o.Wait == 0 {
 		o.Wait = 10 * time.Second
 	}
+	anonymous := Settings{Role: o.Anonymous, Claims: anonymousClaims(o.Anonymous), StatementTimeout: o.StatementTimeout}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			settings := requestSettings(r, o.Anonymous)
-			settings.StatementTimeout = o.StatementTimeout
+			settings := requestSettings(r, anonymous)
 			c.Set(scopeKey, &Scope{options: &o, pool: o.Pool(project.From(r.Context())), settings: settings})
 			return next(c)
 		}

@@ -34,10 +34,11 @@ type Settings struct {
 	More, Before []string
 }
 
-// requestSettings reads r and its verified caller; without a caller the role is anonymous.
-func requestSettings(r *http.Request, anonymous string) Settings {
-	s := Settings{Role: anonymous, Method: r.Method, Path: storable(r.URL.Path), Headers: headersJSON(r), Cookies: cookiesJSON(r)}
-	s.Claims = `{"role":` + quoteJSON(anonymous) + `}`
+// requestSettings reads r and its verified caller; without a caller the role and the
+// claims are those of anonymous.
+func requestSettings(r *http.Request, anonymous Settings) Settings {
+	s := anonymous
+	s.Method, s.Path, s.Headers, s.Cookies = r.Method, storable(r.URL.Path), headersJSON(r), cookiesJSON(r)
 	if c := claims.From(r.Context()); c != nil {
 		s.Subject, s.Claims = c.Subject, string(c.JSON)
 		if c.Role != "" {
@@ -47,24 +48,31 @@ func requestSettings(r *http.Request, anonymous string) Settings {
 	return s
 }
 
+// anonymousClaims are the claims of who has no token.
+func anonymousClaims(role string) string {
+	return string(append(appendJSON([]byte(`{"role":`), role), '}'))
+}
+
 // headersJSON is every request header but Cookie with its name in lower case, as
 // policies read it by current_setting('request.headers'). A repeated header is
 // joined by commas.
 func headersJSON(r *http.Request) string {
-	var b strings.Builder
-	b.WriteString(`{"host":`)
-	b.WriteString(quoteJSON(r.Host))
+	b := make([]byte, 0, 512) // most fit
+	b = appendJSON(append(b, `{"host":`...), r.Host)
 	for name, values := range r.Header {
 		if name == "Cookie" { // is in request.cookies
 			continue
 		}
-		b.WriteByte(',')
-		b.WriteString(quoteJSON(strings.ToLower(name)))
-		b.WriteByte(':')
-		b.WriteString(quoteJSON(strings.Join(values, ", ")))
+		from := len(b)
+		b = appendJSON(append(b, ','), name)
+		for i := from; i < len(b); i++ { // names of headers are ASCII
+			if 'A' <= b[i] && b[i] <= 'Z' {
+				b[i] += 'a' - 'A'
+			}
+		}
+		b = appendJSON(append(b, ':'), strings.Join(values, ", "))
 	}
-	b.WriteByte('}')
-	return b.String()
+	return string(append(b, '}'))
 }
 
 // storable is s without what PostgreSQL's text cannot hold: a path may have any byte.
@@ -88,8 +96,8 @@ func cookiesJSON(r *http.Request) string {
 	return string(text)
 }
 
-// quoteJSON is s as a JSON string. A zero byte, which PostgreSQL's text cannot hold, is dropped.
-func quoteJSON(s string) string {
+// appendJSON appends s as a JSON string. A zero byte, which PostgreSQL's text cannot hold, is dropped.
+func appendJSON(b []byte, s string) []byte {
 	plain := true
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
@@ -98,84 +106,51 @@ func quoteJSON(s string) string {
 		}
 	}
 	if plain {
-		return `"` + s + `"`
+		return append(append(append(b, '"'), s...), '"')
 	}
 	text, err := json.Marshal(strings.ReplaceAll(s, "\x00", ""))
 	if err != nil { // strings always marshal
-		return `""`
+		text = []byte(`""`)
 	}
-	return string(text)
+	return append(b, text...)
 }
 
 // statement is the one SELECT that applies s, with its parameters. The texts are
-// few, so that each connection prepares them once. It returns one column, since
-// each would be named and sent back: set_config never returns NULL here, so that
-// OR goes on to the last, in order. After Before the role comes first: what
-// follows is already done with its rights alone.
+// few, so that each connection prepares them once.
 func (s *Settings) statement(implicit bool) (sql string, args [][]byte) {
-	b := settingsBuilder{args: make([][]byte, 0, fixedSettings+len(s.Before)+len(s.More))}
-	b.sql.Grow(48 * fixedSettings)
-	b.sql.WriteString("SELECT ")
-	b.pairs(s.Before)
-	b.set("role", s.Role)
-	b.set("request.jwt.claims", s.Claims)
-	b.set("request.jwt.claim.sub", s.Subject)
-	b.set("request.method", s.Method)
-	b.set("request.path", s.Path)
-	b.set("request.headers", s.Headers)
-	b.set("request.cookies", s.Cookies)
-	if s.SearchPath != "" {
-		b.set("search_path", s.SearchPath)
+	t := settingsText{
+		before: len(s.Before) / 2, more: len(s.More) / 2,
+		searchPath: s.SearchPath != "", timeout: s.StatementTimeout > 0, readOnly: s.ReadOnly && implicit,
 	}
-	if s.StatementTimeout > 0 {
-		b.set("statement_timeout", strconv.FormatInt(s.StatementTimeout.Milliseconds(), 10))
-	}
-	if s.ReadOnly && implicit {
-		b.set("transaction_read_only", "on")
-	}
-	b.pairs(s.More)
-	return b.sql.String(), b.args
+	return t.sql(), s.args(t)
 }
 
-// fixedSettings is how many settings have fixed names, at most.
-const fixedSettings = 10
-
-type settingsBuilder struct {
-	sql  strings.Builder
-	args [][]byte
-}
-
-// set applies a variable of a fixed name.
-func (b *settingsBuilder) set(name, value string) {
-	b.or()
-	b.sql.WriteString("set_config('")
-	b.sql.WriteString(name)
-	b.sql.WriteString("', $")
-	b.arg(value)
-	b.sql.WriteString(", true) IS NULL")
-}
-
-// pairs apply variables whose names are themselves parameters.
-func (b *settingsBuilder) pairs(list []string) {
-	for i := 0; i+1 < len(list); i += 2 {
-		b.or()
-		b.sql.WriteString("set_config($")
-		b.arg(list[i])
-		b.sql.WriteString(", $")
-		b.arg(list[i+1])
-		b.sql.WriteString(", true) IS NULL")
+// args are the parameters of the statement, in the order of its text.
+func (s *Settings) args(t settingsText) [][]byte {
+	values := make([]string, 0, 32)
+	values = append(values, s.Before[:2*t.before]...)
+	values = append(values, s.Role, s.Claims, s.Subject, s.Method, s.Path, s.Headers, s.Cookies)
+	if t.searchPath {
+		values = append(values, s.SearchPath)
 	}
-}
-
-func (b *settingsBuilder) or() {
-	if len(b.args) > 0 {
-		b.sql.WriteString(" OR ")
+	if t.timeout {
+		values = append(values, strconv.FormatInt(s.StatementTimeout.Milliseconds(), 10))
 	}
-}
-
-func (b *settingsBuilder) arg(value string) {
-	b.args = append(b.args, []byte(value))
-	b.sql.WriteString(strconv.Itoa(len(b.args)))
+	if t.readOnly {
+		values = append(values, "on")
+	}
+	values = append(values, s.More[:2*t.more]...)
+	size := 0
+	for _, v := range values {
+		size += len(v)
+	}
+	args, all := make([][]byte, len(values)), make([]byte, 0, size)
+	for i, v := range values {
+		from := len(all)
+		all = append(all, v...)
+		args[i] = all[from:len(all):len(all)]
+	}
+	return args
 }
 
 // begin is the statement that opens an explicit transaction for s.
