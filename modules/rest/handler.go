@@ -12,7 +12,6 @@ import (
 
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/exec"
-	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/render"
 	"github.com/madbase/madbase/modules/rest/request"
 	"github.com/madbase/madbase/platform/claims"
@@ -33,7 +32,7 @@ func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
 	if err := v.become(&tx.Settings, claims.From(ctx)); err != nil {
 		return nil, err
 	}
-	snapshot, err := m.snapshot(ctx, project.From(ctx))
+	compiler, err := m.compiler(ctx, project.From(ctx), v.surface)
 	if err != nil {
 		return nil, err
 	}
@@ -41,24 +40,21 @@ func (m *Module) walk(c echo.Context, tx *rls.Tx) (rls.Responder, error) {
 	if err != nil {
 		return nil, err
 	}
-	req, err := request.Parse(c.Request(), path, body, v.request)
+	compiled, err := compiler.Compile(request.Read(c.Request(), path, body), func() { v.took(partParse) })
 	if err != nil {
 		return nil, err
 	}
-	v.took(partParse)
-	if req.Action == ast.Describe || req.Action == ast.InspectRoot {
-		return v.describe(c, tx, req, snapshot)
-	}
-	p, err := plan.Build(req, snapshot, v.plan)
-	if err != nil {
-		return nil, err
+	p := compiled.Plan
+	if p.Action == ast.Describe || p.Action == ast.InspectRoot {
+		return v.describe(c, tx, p.Request, compiler.Schema)
 	}
 	v.took(partPlan)
 	if p.Action == ast.Inspect || p.Action == ast.InspectCall {
 		return v.respond(render.Inspect(p)), nil
 	}
 	v.txSettings(&tx.Settings, p, path)
-	result, err := exec.Run(ctx, tx, p, exec.Options{PreRequest: v.preRequest, Rollback: v.rollsBackPlan(p), Unprepared: !v.Prepared})
+	work := exec.Work{Plan: p, Statement: compiled.Statement, Plain: compiled.Plain}
+	result, err := exec.Run(ctx, tx, work, exec.Options{PreRequest: v.preRequest, Rollback: v.rollsBackPlan(p), Unprepared: !v.Prepared})
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,8 @@
 // Package rest is the REST surface of a database: PostgREST's dialect of HTTP,
 // compiled to one SQL statement a request. Its stages are packages in the order
 // of the walk: request reads HTTP into ast; plan joins that with schema; sqlgen
-// writes SQL; exec runs it; render answers. handler.go shows the walk.
+// writes SQL (compile does these three, once for each shape of a request); exec runs
+// it; render answers. handler.go shows the walk.
 package rest
 
 import (
@@ -15,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/madbase/madbase/modules/rest/compile"
 	"github.com/madbase/madbase/modules/rest/render"
 	"github.com/madbase/madbase/modules/rest/schema"
 	"github.com/madbase/madbase/platform/apierr"
@@ -50,8 +52,16 @@ type Module struct {
 type site struct {
 	cache   *schema.Cache
 	surface atomic.Pointer[surface]
+	// compiler is that of the last request's schema and settings.
+	compiler atomic.Pointer[compiler]
 	// configured says that surface has what the database sets; the cache's goroutine alone looks.
 	configured bool
+}
+
+// compiler is a compiler by the settings of surface.
+type compiler struct {
+	*compile.Compiler
+	surface *surface
 }
 
 // New returns the module; cfg must be valid.
@@ -195,22 +205,34 @@ func (m *Module) readSurface(ctx context.Context, conn *pgx.Conn) (*surface, err
 // firstLoad is how long a request waits for a schema that is being read for the first time.
 const firstLoad = time.Second
 
-// snapshot is the project's schema. PGRST002 when there is none.
-func (m *Module) snapshot(ctx context.Context, p *project.Project) (*schema.Snapshot, error) {
+// compiler compiles on the project's present schema by the settings of v. PGRST002
+// when there is no schema.
+func (m *Module) compiler(ctx context.Context, p *project.Project, v *surface) (*compile.Compiler, error) {
 	site, err := m.site(p)
 	if err != nil {
 		return nil, errNoSchema(err)
 	}
-	if s, err := site.cache.Snapshot(); err == nil {
-		return s, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, firstLoad)
-	defer cancel()
-	s, err := site.cache.Await(ctx)
+	s, err := site.cache.Snapshot()
 	if err != nil {
-		return nil, errNoSchema(err)
+		ctx, cancel := context.WithTimeout(ctx, firstLoad)
+		defer cancel()
+		if s, err = site.cache.Await(ctx); err != nil {
+			return nil, errNoSchema(err)
+		}
 	}
-	return s, nil
+	return site.compilerOn(s, v), nil
+}
+
+// compilerOn is the compiler for s and v: the present one, or a new one when either
+// has changed.
+func (s *site) compilerOn(on *schema.Snapshot, v *surface) *compile.Compiler {
+	now := s.compiler.Load()
+	if now != nil && now.Schema == on && now.surface == v {
+		return now.Compiler
+	}
+	next := &compiler{compile.New(on, compile.Rules{Request: v.request, Plan: v.plan}), v}
+	s.compiler.CompareAndSwap(now, next) // who comes later sees to it again
+	return next.Compiler
 }
 
 func errNoSchema(cause error) error {

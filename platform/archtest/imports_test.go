@@ -74,6 +74,7 @@ var stages = map[string][]string{
 	"plan":    {"ast", "schema", "rows"},
 	"sqlgen":  {"ast", "schema", "plan"},
 	"exec":    {"ast", "schema", "plan", "sqlgen", "rows"},
+	"compile": {"ast", "schema", "request", "plan", "sqlgen"},
 	"render":  {"ast", "schema", "plan"},
 }
 

@@ -80,7 +80,12 @@ type At[T any] struct {
 }
 
 // Param is one argument in a query string or a form.
-type Param struct{ Name, Value string }
+type Param struct {
+	Name, Value string
+	// Slot is the number of the value that stands in place of Value, from 1 on; 0 for
+	// Value itself. So are the other Slots.
+	Slot int
+}
 
 // Field is a column with a path into its JSON.
 type Field struct {
@@ -145,6 +150,7 @@ type Filter struct {
 	Language string
 	// Value is the operand; List are the operands of "in".
 	Value string
+	Slot  int
 	List  []string
 }
 
@@ -180,9 +186,10 @@ const (
 type Payload struct {
 	Kind PayloadKind
 	Raw  []byte
+	Slot int
 	Form []Param
 	// Members are those of a JSON payload that is one object, by their names, unless a
-	// name recurs; nil for any other.
+	// name recurs or a string in it is one that PostgreSQL may refuse; nil for any other.
 	Members []Member
 }
 
@@ -190,4 +197,5 @@ type Payload struct {
 type Member struct {
 	Name string
 	JSON []byte
+	Slot int
 }

@@ -19,23 +19,41 @@ import (
 	"github.com/madbase/madbase/platform/rls"
 )
 
-// Run executes p. A statement that needs no check before its commit, and none but
+// Work is a plan and its statement.
+type Work struct {
+	// Plan need not have the request's values.
+	Plan      *plan.Plan
+	Statement sqlgen.Statement
+	// Plain plans the request anew, with its values and by the rule Plain.
+	Plain func() (*plan.Plan, error)
+}
+
+// plain is w by the rule Plain.
+func (w Work) plain() (Work, error) {
+	p, err := w.Plain()
+	if err != nil {
+		return w, err
+	}
+	return Work{Plan: p, Statement: sqlgen.Generate(p), Plain: w.Plain}, nil
+}
+
+// Run executes w. A statement that needs no check before its commit, and none but
 // the reading of variables beside it, takes one round trip; any other runs in an explicit
 // transaction, which an error from here rolls back.
-func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Result, error) {
-	run, err := tx.Run, error(nil)
+func Run(ctx context.Context, tx *rls.Tx, w Work, how Options) (*plan.Result, error) {
+	p, run, err := w.Plan, tx.Run, error(nil)
 	switch {
 	case how.PreRequest.Name != "":
 		_, err = tx.Run(ctx, how.statement(sqlgen.Invoke(how.PreRequest)))
 	case !how.Rollback && tx.Settings.Isolation == "" && !explains(p) && (p.ReadOnly() || !checked(p)):
 		run = tx.Together
 	case p.Spelled || p.Write != nil && p.Write.Values != nil:
-		p, err = p.Plain()
+		w, err = w.plain()
 	}
 	if err != nil {
 		return nil, err
 	}
-	result, err := answer(ctx, run, p, how)
+	result, err := answer(ctx, run, w, how)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +63,7 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 		}
 	}
 	if explains(p) {
-		err = estimate(ctx, tx, p, result, how)
+		err = estimate(ctx, tx, w, result, how)
 	}
 	return result, err
 }
@@ -53,17 +71,17 @@ func Run(ctx context.Context, tx *rls.Tx, p *plan.Plan, how Options) (*plan.Resu
 // runner runs statements and returns the last one's result.
 type runner func(context.Context, ...rls.Statement) (rls.Result, error)
 
-// answer runs p in its shape, or as a plain document where that turns out not to do.
-func answer(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
+// answer runs w in its shape, or as a plain document where that turns out not to do.
+func answer(ctx context.Context, run runner, w Work, how Options) (*plan.Result, error) {
 	inShape := document
-	if p.Shape == plan.Rows {
+	if w.Plan.Shape == plan.Rows {
 		inShape = list
 	}
-	result, err := inShape(ctx, run, p, how)
-	if !isUnfit(p, err) {
+	result, err := inShape(ctx, run, w, how)
+	if !isUnfit(w.Plan, err) {
 		return result, err
 	}
-	plain, again := p.Plain()
+	plain, again := w.plain()
 	if again == nil {
 		result, again = document(ctx, run, plain, how)
 	}
@@ -73,13 +91,13 @@ func answer(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.R
 	return result, again
 }
 
-// document runs p in the shape Document.
-func document(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
-	answer, err := run(ctx, how.statement(sqlgen.Generate(p)))
+// document runs w, which is in the shape Document.
+func document(ctx context.Context, run runner, w Work, how Options) (*plan.Result, error) {
+	answer, err := run(ctx, how.statement(w.Statement))
 	if err != nil {
 		return nil, err
 	}
-	result, err := decode(p, answer.Rows)
+	result, err := decode(w.Plan, answer.Rows)
 	if err != nil {
 		answer.Aside.Close()
 		return nil, err
@@ -147,7 +165,11 @@ func discard(ctx context.Context, tx *rls.Tx) error {
 
 // estimate asks the planner for the total. For an estimated one an exact count up
 // to the bound on rows is better; without a bound PostgREST takes the larger.
-func estimate(ctx context.Context, tx *rls.Tx, p *plan.Plan, result *plan.Result, how Options) error {
+func estimate(ctx context.Context, tx *rls.Tx, w Work, result *plan.Result, how Options) error {
+	p, err := w.Plain()
+	if err != nil {
+		return err
+	}
 	answer, err := tx.Run(ctx, how.statement(sqlgen.Explain(p)))
 	if err != nil {
 		return err

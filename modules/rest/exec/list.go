@@ -13,10 +13,10 @@ import (
 	"github.com/madbase/madbase/platform/rls"
 )
 
-// list runs p in the shape Rows and makes the body of what comes.
-func list(ctx context.Context, run runner, p *plan.Plan, how Options) (*plan.Result, error) {
-	array := &rows.Array{}
-	main := how.statement(sqlgen.Generate(p))
+// list runs w, which is in the shape Rows, and makes the body of what comes.
+func list(ctx context.Context, run runner, w Work, how Options) (*plan.Result, error) {
+	p, array := w.Plan, &rows.Array{}
+	main := how.statement(w.Statement)
 	main.Into, main.Aside = array, p.Write == nil
 	statements := []rls.Statement{main}
 	if p.Write != nil {

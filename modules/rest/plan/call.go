@@ -20,7 +20,7 @@ type Call struct {
 	Payload  []byte
 	IsObject bool
 	Direct   bool
-	Args     map[string][]string
+	Args     map[string][]ast.Param
 	// Columns are those that are read or filtered by; none means all.
 	Columns []string
 }
@@ -67,26 +67,26 @@ func isObject(payload []byte) bool {
 }
 
 // arguments gathers arguments by name: of a variadic one all values, of any other the last.
-func arguments(r *schema.Routine, params []ast.Param) map[string][]string {
+func arguments(r *schema.Routine, params []ast.Param) map[string][]ast.Param {
 	variadic := map[string]bool{}
 	for _, p := range r.Params {
 		variadic[p.Name] = p.Variadic
 	}
-	args := make(map[string][]string, len(params))
+	args := make(map[string][]ast.Param, len(params))
 	for _, p := range params {
 		if variadic[p.Name] {
-			args[p.Name] = append(args[p.Name], p.Value)
+			args[p.Name] = append(args[p.Name], p)
 			continue
 		}
-		args[p.Name] = []string{p.Value}
+		args[p.Name] = []ast.Param{p}
 	}
 	return args
 }
 
-func argumentsJSON(args map[string][]string) []byte {
+func argumentsJSON(args map[string][]ast.Param) []byte {
 	object := make(map[string]string, len(args))
 	for name, values := range args {
-		object[name] = values[0]
+		object[name] = values[0].Value
 	}
 	text, err := json.Marshal(object)
 	if err != nil { // strings always marshal

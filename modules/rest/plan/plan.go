@@ -43,7 +43,7 @@ type Plan struct {
 	// Shape is what PostgreSQL answers with.
 	Shape Shape
 	// Spelled says that the statement names the columns of a "*". It fails with the code 42703
-	// when one was dropped a moment ago, and is then to be asked for anew, as Plain.
+	// when one was dropped a moment ago, and is then to be asked for anew, by the rule Plain.
 	Spelled bool
 	// Handler makes the body, when that is CustomBody.
 	Handler *schema.Handler
@@ -54,16 +54,6 @@ type Plan struct {
 	// Renamed are embeds with an alias that the request calls by their names all
 	// the same: it works, with a warning.
 	Renamed []Renamed
-
-	schema *schema.Snapshot
-	rules  Rules
-}
-
-// Plain plans p's request anew with the rule Plain.
-func (p *Plan) Plain() (*Plan, error) {
-	rules := p.rules
-	rules.Plain = true
-	return Build(p.Request, p.schema, rules)
 }
 
 // Renamed is an embed's name and its alias.
@@ -115,7 +105,7 @@ type Result struct {
 
 // Build plans req on the schema s. Inspect actions get no Read.
 func Build(req *ast.Request, s *schema.Snapshot, rules Rules) (*Plan, error) {
-	p := &Plan{Request: req, MaxRows: rules.MaxRows, schema: s, rules: rules}
+	p := &Plan{Request: req, MaxRows: rules.MaxRows}
 	b := builder{req: req, schema: s, rules: rules}
 	var err error
 	if req.Action.IsCall() {

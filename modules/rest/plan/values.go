@@ -1,11 +1,8 @@
 package plan
 
 import (
-	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/madbase/madbase/modules/rest/ast"
 )
@@ -17,6 +14,8 @@ type Value struct {
 	// Type is the type it is read as, in SQL: the column's without modifiers, which
 	// the assignment to the column applies.
 	Type string
+	// Slot is that of the member, from which Read makes the text.
+	Slot int
 }
 
 // values gives an insert of one object the values themselves, where all of them are
@@ -26,24 +25,18 @@ type Value struct {
 func (b *builder) values(p *Plan) {
 	w, payload := p.Write, &b.req.Payload
 	if b.rules.Plain || p.Action != ast.Insert || p.Explain != nil || w.Conflict != nil || w.Defaults || !p.Table.TakesAll ||
-		len(w.Columns) == 0 || len(w.Columns) != len(payload.Members) || !isDecodable(payload.Raw) {
+		len(w.Columns) == 0 || len(w.Columns) != len(payload.Members) {
 		return
 	}
 	values := make([]Value, len(w.Columns))
 	for i := range w.Columns {
-		value, ok := valueOf(&w.Columns[i], payload.Members[i].JSON)
+		value, ok := valueOf(&w.Columns[i], &payload.Members[i])
 		if !ok {
 			return
 		}
 		values[i] = value
 	}
 	w.Values = values
-}
-
-// isDecodable reports whether every string of the valid JSON is one that PostgreSQL
-// takes: escapes for code points it may refuse.
-func isDecodable(payload []byte) bool {
-	return utf8.Valid(payload) && !bytes.Contains(payload, []byte(`\u`))
 }
 
 // plainTypes are those whose values are read from JSON as from any text, by the name
@@ -59,34 +52,40 @@ var plainTypes = map[string]string{
 	"json": "json", "jsonb": "jsonb",
 }
 
-// valueOf is c's value that is text in the payload, or false where only PostgreSQL can tell.
-func valueOf(c *WriteColumn, text []byte) (v Value, ok bool) {
+// valueOf is c's value that is m in the payload, or false where only PostgreSQL can tell.
+// What is not null, nested or a string with escapes is one as the other.
+func valueOf(c *WriteColumn, m *ast.Member) (v Value, ok bool) {
 	if v.Type = plainTypes[withoutModifier(c.Type)]; v.Type == "" || c.Parse != "" {
 		return v, false
 	}
-	isJSON := v.Type == "json" || v.Type == "jsonb"
-	switch v.Text = text; text[0] {
-	case 'n':
-		v.Text = nil
-	case '{', '[':
-		return v, isJSON
-	case '"':
-		escapes := slices.Contains(text, '\\')
-		switch {
-		case v.Type == "json" && escapes: // it has PostgreSQL's own escapes then
-			return v, false
-		case isJSON:
-		case escapes:
-			var s string
-			if json.Unmarshal(text, &s) != nil { // it is valid
-				return v, false
-			}
-			v.Text = []byte(s)
-		default:
-			v.Text = text[1 : len(text)-1]
+	switch ast.FormOf(m.JSON) {
+	case ast.Nested:
+		ok = v.isJSON()
+	case ast.Escaped:
+		ok = v.Type != "json" // which would have PostgreSQL's own escapes
+	default:
+		ok = true
+	}
+	v.Slot, v.Text = m.Slot, v.Read(m.JSON)
+	return v, ok
+}
+
+func (v *Value) isJSON() bool { return v.Type == "json" || v.Type == "jsonb" }
+
+// Read is the text of the member of a payload whose value is v.
+func (v *Value) Read(member []byte) []byte {
+	switch {
+	case member[0] == 'n':
+		return nil
+	case member[0] != '"' || v.isJSON():
+		return member
+	case ast.FormOf(member) == ast.Escaped:
+		var s string
+		if json.Unmarshal(member, &s) == nil { // it is valid
+			return []byte(s)
 		}
 	}
-	return v, true
+	return member[1 : len(member)-1]
 }
 
 // withoutModifier is a type's name without what is in parentheses.

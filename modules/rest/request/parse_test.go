@@ -265,7 +265,7 @@ func TestParseErrorWording(t *testing.T) {
 		"select=data->(!@#$%^%26*_d->>x": `"failed to parse select parameter (data->(!@#$%^&*_d->>x)" (line 1, column 7)|unexpected "(" expecting "-", digit or any non reserved character different from: .,>()`,
 		"or=(id.eq.1,not.xor(id.eq.2))":  `"failed to parse logic tree ((id.eq.1,not.xor(id.eq.2)))" (line 1, column 16)|unexpected "x" expecting logic operator (and, or)`,
 	} {
-		_, err := parseQuery(query, false)
+		_, err := parseQuery(splitQuery(query), false)
 		e := apierr.From(err)
 		if got := e.Message + "|" + e.Detail.(string); got != want || e.Code != "PGRST100" {
 			t.Errorf("%s:\n got %s\nwant %s", query, got, want)
@@ -373,7 +373,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(seed, false)
 	}
 	f.Fuzz(func(t *testing.T, raw string, call bool) {
-		q, err := parseQuery(raw, call)
+		q, err := parseQuery(splitQuery(raw), call)
 		if err != nil {
 			if e := apierr.From(err); e.Status != 400 || e.Code != "PGRST100" {
 				t.Errorf("%q: %v", raw, err)

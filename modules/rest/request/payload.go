@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/platform/apierr"
@@ -73,9 +74,18 @@ func uniformPayload(req *ast.Request, text []byte, complaint string) error {
 	if found.empty {
 		text = noRows
 	}
-	req.Payload = ast.Payload{Kind: ast.JSONPayload, Raw: text, Members: found.members}
+	req.Payload = ast.Payload{Kind: ast.JSONPayload, Raw: text}
+	if isDecodable(text) {
+		req.Payload.Members = found.members
+	}
 	req.Columns = found.keys
 	return nil
+}
+
+// isDecodable reports whether every string of the valid JSON is one that PostgreSQL
+// takes: escapes for code points it may refuse.
+func isDecodable(payload []byte) bool {
+	return utf8.Valid(payload) && !bytes.Contains(payload, []byte(`\u`))
 }
 
 func invalidBody(message string) error { return apierr.New(400, "PGRST102", message) }

@@ -9,16 +9,17 @@ import (
 	"github.com/madbase/madbase/modules/rest/ast"
 )
 
-// pair is one parameter of a query string, decoded. A parameter without "=" has no value.
+// pair is one parameter of a query string, decoded. A parameter without "=" has no
+// value; one with a slot has the end of its value there.
 type pair struct {
 	key, value string
 	hasValue   bool
+	slot       int
 }
 
-// parseQuery reads a query string. With callByGet, parameters that are no
+// parseQuery reads a query string's parameters. With callByGet, those that are no
 // filters are a function's arguments.
-func parseQuery(raw string, callByGet bool) (ast.Query, error) {
-	pairs := splitQuery(raw)
+func parseQuery(pairs []pair, callByGet bool) (ast.Query, error) {
 	q := ast.Query{Canonical: canonical(pairs)}
 	limits := map[string]ast.Range{}
 	var order []string // of the keys of limits
@@ -98,16 +99,20 @@ func parameter(q *ast.Query, p pair, word string, callByGet bool) error {
 	case err != nil:
 		return err
 	case isArgument:
-		q.Params = append(q.Params, ast.Param{Name: filter.Value.Field.Name, Value: p.value})
+		q.Params = append(q.Params, ast.Param{Name: filter.Value.Field.Name, Value: p.value, Slot: p.slot})
 	default:
+		filter.Value.Slot = p.slot
 		q.Filters = append(q.Filters, filter)
 	}
 	return nil
 }
 
+// apiKey is the parameter that a gateway's API key may come in.
+const apiKey = "apikey"
+
 // isAPIKey reports whether p is a credential of the gateway rather than a filter.
 func isAPIKey(p pair) bool {
-	return p.key == "apikey" && (strings.HasPrefix(p.value, "eyJ") || strings.HasPrefix(p.value, "sb_"))
+	return p.key == apiKey && (strings.HasPrefix(p.value, "eyJ") || strings.HasPrefix(p.value, "sb_"))
 }
 
 // cutLast cuts a key at its last dot.
@@ -172,7 +177,7 @@ func splitQuery(raw string) []pair {
 			continue
 		}
 		key, value, found := strings.Cut(part, "=")
-		pairs = append(pairs, pair{unescape(key), unescape(value), found})
+		pairs = append(pairs, pair{key: unescape(key), value: unescape(value), hasValue: found})
 	}
 	return pairs
 }

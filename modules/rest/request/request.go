@@ -26,34 +26,58 @@ type Rules struct {
 	Describes bool
 }
 
-// Parse reads r, whose path below the mount point is path and whose whole body is body.
-func Parse(r *http.Request, path string, body []byte, rules Rules) (*ast.Request, error) {
-	req := &ast.Request{Prefer: parsePrefer(r.Header.Values("Prefer"), rules.TxAllowed)}
-	kind, name, err := resource(path, rules)
+// Message is what is read of an HTTP request, and all that is: a request's Shape is
+// told by it.
+type Message struct {
+	method, path string
+	// prefer and profile are the headers of their names; which profile counts depends on the method.
+	prefer, profile             []string
+	accept, contentType, ranged string
+	// query is of querySize bytes.
+	query     []pair
+	querySize int
+	body      []byte
+}
+
+// Read takes apart r, whose path below the mount point is path and whose whole body is body.
+func Read(r *http.Request, path string, body []byte) *Message {
+	profile := "Accept-Profile"
+	switch r.Method {
+	case http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete:
+		profile = "Content-Profile"
+	}
+	return &Message{
+		method: r.Method, path: path, prefer: r.Header.Values("Prefer"), profile: r.Header.Values(profile),
+		accept: strings.Join(r.Header.Values("Accept"), ","), contentType: r.Header.Get("Content-Type"),
+		ranged: r.Header.Get("Range"), query: splitQuery(r.URL.RawQuery), querySize: len(r.URL.RawQuery), body: body,
+	}
+}
+
+// Parse reads m in PostgREST's dialect.
+func (m *Message) Parse(rules Rules) (*ast.Request, error) {
+	req := &ast.Request{Prefer: parsePrefer(m.prefer, rules.TxAllowed)}
+	kind, name, err := resource(m.path, rules)
 	if err != nil {
 		return nil, err
 	}
 	req.Name = name
-	if err := negotiateSchema(req, r, rules.Schemas); err != nil {
+	if err := negotiateSchema(req, m.profile, rules.Schemas); err != nil {
 		return nil, err
 	}
-	if req.Action, err = action(kind, r.Method); err != nil {
+	if req.Action, err = action(kind, m.method); err != nil {
 		return nil, err
 	}
-	req.HeadOnly = r.Method == http.MethodHead
+	req.HeadOnly = m.method == http.MethodHead
 	callByGet := req.Action == ast.CallRead
-	if req.Query, err = parseQuery(r.URL.RawQuery, callByGet); err != nil {
+	if req.Query, err = parseQuery(m.query, callByGet); err != nil {
 		return nil, err
 	}
-	if err := ranges(req, r); err != nil {
+	if err := ranges(req, m); err != nil {
 		return nil, err
 	}
-	req.ContentType = ast.JSON
-	if header := r.Header.Get("Content-Type"); header != "" {
-		req.ContentType = parseMediaType(header)
-	}
-	req.Accept, req.Explains = parseAccept(strings.Join(r.Header.Values("Accept"), ","))
-	if err := parsePayload(req, body); err != nil {
+	req.ContentType = m.payloadType()
+	req.Accept, req.Explains = parseAccept(m.accept)
+	if err := parsePayload(req, m.body); err != nil {
 		return nil, err
 	}
 	if callByGet {
@@ -64,6 +88,14 @@ func Parse(r *http.Request, path string, body []byte, rules Rules) (*ast.Request
 		req.Columns = slices.Compact(req.Columns)
 	}
 	return req, nil
+}
+
+// payloadType is the payload's media type, JSON unless another is named.
+func (m *Message) payloadType() ast.MediaType {
+	if m.contentType == "" || m.contentType == string(ast.JSON) {
+		return ast.JSON
+	}
+	return parseMediaType(m.contentType)
 }
 
 type resourceKind int
@@ -131,14 +163,8 @@ func action(kind resourceKind, method string) (ast.Action, error) {
 	return 0, apierr.New(405, "PGRST117", "Unsupported HTTP method: "+method)
 }
 
-// negotiateSchema takes the schema from the profile header that fits the method.
-func negotiateSchema(req *ast.Request, r *http.Request, schemas []string) error {
-	header := "Accept-Profile"
-	switch r.Method {
-	case http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete:
-		header = "Content-Profile"
-	}
-	asked := r.Header.Values(header)
+// negotiateSchema takes the schema that the profile header asks for.
+func negotiateSchema(req *ast.Request, asked, schemas []string) error {
 	if len(asked) == 0 {
 		req.Schema, req.Negotiated = schemas[0], len(schemas) != 1
 		return nil
@@ -155,7 +181,7 @@ var rangeHeader = regexp.MustCompile(`^([0-9]+)-([0-9]*)$`)
 
 // ranges joins limit, offset and the header Range, which counts on GET only
 // (RFC 9110, section 14.2).
-func ranges(req *ast.Request, r *http.Request) error {
+func ranges(req *ast.Request, m *Message) error {
 	limit := ast.AllRows
 	for _, at := range req.Query.Ranges {
 		if len(at.Path) == 0 {
@@ -163,8 +189,8 @@ func ranges(req *ast.Request, r *http.Request) error {
 		}
 	}
 	header := ast.AllRows
-	if r.Method == http.MethodGet {
-		header = parseRangeHeader(r.Header.Get("Range"))
+	if m.method == http.MethodGet {
+		header = parseRangeHeader(m.ranged)
 	}
 	req.Range = header.Intersect(limit)
 	if limit.LimitZero() {

@@ -1,6 +1,7 @@
 package sqlgen
 
 import (
+	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
 	"github.com/madbase/madbase/modules/rest/schema"
 )
@@ -69,15 +70,20 @@ func (g *generator) parameter(p schema.Param) {
 }
 
 // directArgument writes an argument that came as text.
-func (g *generator) directArgument(p schema.Param, values []string) {
+func (g *generator) directArgument(p schema.Param, values []ast.Param) {
 	g.parameter(p)
 	switch {
 	case len(values) == 0:
 		g.write("NULL")
 	case p.Variadic:
-		g.arg(arrayLiteral(values))
+		texts := make([]string, len(values))
+		for i := range values {
+			texts[i] = values[i].Value
+		}
+		g.arg(arrayLiteral(texts))
 	default:
-		g.arg(values[0])
+		g.arg(values[0].Value)
+		g.filled(values[0].Slot)
 	}
 	g.write("::", p.MaxType)
 }
@@ -88,6 +94,7 @@ func (g *generator) whole(c *plan.Call) {
 		g.arg(byteaLiteral(c.Payload))
 	} else {
 		g.bytes(c.Payload)
+		g.filled(g.plan.Payload.Slot)
 	}
 	g.write("::", c.Whole.Type)
 }

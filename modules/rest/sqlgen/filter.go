@@ -70,13 +70,14 @@ func (g *generator) filter(q schema.Name, f *plan.Filter) {
 		g.write(" @@ ", op.SQL, "(")
 		g.language(f.Language)
 		g.arg(f.Value)
+		g.filled(f.Slot)
 		g.write(")")
 	case ast.Pattern:
 		g.write(" ", op.SQL, " ")
-		g.quantified(f.Quantifier, "", strings.ReplaceAll(f.Value, "*", "%"))
+		g.quantified(f.Quantifier, "", strings.ReplaceAll(f.Value, "*", "%"), 0)
 	default:
 		g.write(" ", op.SQL, " ")
-		g.quantified(f.Quantifier, f.Parse, f.Value)
+		g.quantified(f.Quantifier, f.Parse, f.Value, f.Slot)
 	}
 }
 
@@ -104,7 +105,7 @@ func (g *generator) in(values []string, parse string) {
 	}
 }
 
-func (g *generator) quantified(quantifier, parse, value string) {
+func (g *generator) quantified(quantifier, parse, value string, slot int) {
 	closing := ""
 	switch quantifier {
 	case "any":
@@ -119,5 +120,6 @@ func (g *generator) quantified(quantifier, parse, value string) {
 		closing += ")"
 	}
 	g.arg(value)
+	g.filled(slot)
 	g.write(closing)
 }

@@ -75,7 +75,7 @@ func compile(text string, s *schema.Snapshot) (sqlgen.Statement, error) {
 		n, v, _ := strings.Cut(h, ": ")
 		r.Header.Add(n, v)
 	}
-	req, err := request.Parse(r, path, []byte(strings.TrimSpace(body)), request.Rules{Schemas: []string{"api"}})
+	req, err := request.Read(r, path, []byte(strings.TrimSpace(body))).Parse(request.Rules{Schemas: []string{"api"}})
 	if err != nil {
 		return sqlgen.Statement{}, err
 	}
@@ -206,7 +206,7 @@ func BenchmarkCompile(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				req, err := request.Parse(r, path, []byte(body), request.Rules{Schemas: []string{"api"}})
+				req, err := request.Read(r, path, []byte(body)).Parse(request.Rules{Schemas: []string{"api"}})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -21,6 +21,33 @@ type Statement struct {
 	Args [][]byte
 	// Formats are the formats of the result's columns, 1 for binary; none is text for all.
 	Formats []int16
+	// Holes are the parameters whose values the request of the plan has in slots.
+	Holes []Hole
+}
+
+// Hole is a parameter, by its index in Args, whose value is that of a slot, or made of
+// that by Value where there is one.
+type Hole struct {
+	Arg, Slot int
+	Value     *plan.Value
+}
+
+// Fill is s with the values, of which each slot has one in turn.
+func (s *Statement) Fill(values [][]byte) Statement {
+	filled := Statement{SQL: s.SQL, Args: slices.Clone(s.Args), Formats: s.Formats}
+	for _, h := range s.Holes {
+		if value := values[h.Slot-1]; h.Value != nil {
+			filled.Args[h.Arg] = h.Value.Read(value)
+		} else {
+			filled.Args[h.Arg] = given(value)
+		}
+	}
+	return filled
+}
+
+// Takes reports whether s has a hole for the slot.
+func (s *Statement) Takes(slot int) bool {
+	return slices.ContainsFunc(s.Holes, func(h Hole) bool { return h.Slot == slot })
 }
 
 // Columns of the one row that a statement in the shape Document returns. Those of writes
@@ -69,7 +96,7 @@ func Generate(p *plan.Plan) Statement {
 	default:
 		g.mainRead()
 	}
-	s := Statement{SQL: g.sql.String(), Args: g.args}
+	s := Statement{SQL: g.sql.String(), Args: g.args, Holes: g.holes}
 	if p.Body == plan.CustomBody && p.Explain == nil {
 		if s.Formats = bodyInBinary; p.Write != nil {
 			s.Formats = writeBodyInBinary
@@ -121,6 +148,8 @@ type generator struct {
 	plan *plan.Plan
 	sql  strings.Builder
 	args [][]byte
+	// holes are those of args that are to be filled.
+	holes []Hole
 }
 
 func (g *generator) write(parts ...string) {
@@ -175,12 +204,27 @@ func literal(name string) string {
 func (g *generator) arg(value string) { g.bytes([]byte(value)) }
 
 func (g *generator) bytes(value []byte) {
-	if value == nil {
-		value = []byte{}
-	}
-	g.args = append(g.args, value)
+	g.args = append(g.args, given(value))
 	g.sql.WriteByte('$')
 	g.sql.WriteString(strconv.Itoa(len(g.args)))
+}
+
+// given is a value that is not NULL, be it empty.
+func given(value []byte) []byte {
+	if value == nil {
+		return []byte{}
+	}
+	return value
+}
+
+// filled notes that the parameter written last has its value in a slot; 0 is none.
+func (g *generator) filled(slot int) { g.filledBy(slot, nil) }
+
+// filledBy is filled for what value makes of the slot's.
+func (g *generator) filledBy(slot int, value *plan.Value) {
+	if slot > 0 {
+		g.holes = append(g.holes, Hole{len(g.args) - 1, slot, value})
+	}
 }
 
 // list writes each item with do and commas between.

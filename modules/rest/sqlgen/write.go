@@ -67,6 +67,7 @@ func (g *generator) insertSelected(w *plan.Write) {
 // altered becomes another.
 func (g *generator) value(v plan.Value) {
 	g.args = append(g.args, v.Text)
+	g.filledBy(v.Slot, &v)
 	g.write("$", strconv.Itoa(len(g.args)), "::", v.Type)
 }
 
@@ -165,6 +166,7 @@ func (g *generator) payload(p payload) {
 	}
 	g.write("FROM (SELECT ")
 	g.bytes(p.data)
+	g.filled(g.plan.Payload.Slot)
 	g.write("::", jsonType, " AS json_data) pgrst_payload, ")
 	data := "pgrst_payload.json_data"
 	if p.defaults {
