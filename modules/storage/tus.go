@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +14,7 @@ import (
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/blob/buffer"
 	"github.com/madbase/madbase/platform/project"
 )
 
@@ -42,9 +42,10 @@ type resumable struct {
 	life time.Duration
 	// parts is the blob store's other face; nil for one that has none.
 	parts blob.Multipart
-	// bodies and finishing hold one item for each request that reads its body or makes an object.
-	bodies, finishing chan struct{}
-	buffers           *sync.Pool // *[]byte of blob.UnsizedPart
+	// bodies has what came and is not stored yet.
+	bodies *buffer.Memory
+	// finishing holds one item for each request that makes an object.
+	finishing chan struct{}
 
 	projects *project.Directory
 }
@@ -56,8 +57,7 @@ func newResumable(cfg Config, deps Deps) resumable {
 	parts, _ := deps.Blobs.(blob.Multipart)
 	return resumable{
 		life: time.Duration(cfg.ResumableLife) * time.Millisecond, parts: parts, projects: deps.Projects,
-		bodies: make(chan struct{}, cfg.ResumableMax), finishing: make(chan struct{}, finishers),
-		buffers: &sync.Pool{New: func() any { b := make([]byte, blob.UnsizedPart); return &b }},
+		bodies: buffer.NewMemory(int64(cfg.ResumableMax) * blob.UnsizedPart), finishing: make(chan struct{}, finishers),
 	}
 }
 

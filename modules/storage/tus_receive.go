@@ -1,11 +1,9 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/madbase/madbase/modules/storage/store"
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/blob"
+	"github.com/madbase/madbase/platform/blob/buffer"
 )
 
 // storeTime bounds storing what has come in, even when the client has left: it
@@ -118,11 +117,12 @@ func (m *Module) receive(rq *call, as uploadAs, up store.Upload, limit int64) (s
 	if rq.Request().ContentLength > limit-up.Received {
 		return up, errSizeExceeded()
 	}
-	if err := enter(rq.ctx(), m.resumable.bodies); err != nil {
+	w := &uploadWriter{m: m, rq: rq, holder: uuid.NewString(), length: up.Length, limit: limit}
+	w.buffer = m.resumable.bodies.Buffer(w.room(up))
+	defer w.buffer.Free()
+	if err := w.admit(); err != nil {
 		return up, err
 	}
-	defer func() { <-m.resumable.bodies }()
-	w := &uploadWriter{m: m, rq: rq, holder: uuid.NewString(), length: up.Length, limit: limit}
 	err := w.take(up)
 	if err == nil && w.up.State == store.UploadOpen {
 		err = w.run()
@@ -141,8 +141,12 @@ func enter(ctx context.Context, turns chan struct{}) error {
 	case turns <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fail(http.StatusTooManyRequests, "SlowDown", "SlowDown", "Too many resumable uploads at once").Because(ctx.Err())
+		return errTooManyUploads(ctx.Err())
 	}
+}
+
+func errTooManyUploads(reason error) error {
+	return fail(http.StatusTooManyRequests, "SlowDown", "SlowDown", "Too many resumable uploads at once").Because(reason)
 }
 
 // uploadWriter stores the bytes of one request.
@@ -155,11 +159,21 @@ type uploadWriter struct {
 	length *int64
 	limit  int64
 
-	// buffer holds, in its first have bytes, what is not in a part: the tail and
-	// what came since. at is the offset after them.
-	buffer []byte
-	have   int
+	// buffer holds what came and is not in a part, and has room for the tail, which
+	// comes before that when it is to be stored. at is the offset after them.
+	buffer *buffer.Buffer
+	tailed bool // the tail is in the buffer
 	at     int64
+}
+
+// admit waits until there is memory for the first bytes.
+func (w *uploadWriter) admit() error {
+	ctx, cancel := context.WithTimeout(w.rq.ctx(), bodyWait)
+	defer cancel()
+	if err := w.buffer.Grow(ctx); err != nil {
+		return errTooManyUploads(err)
+	}
+	return nil
 }
 
 // take makes this request the upload's only writer.
@@ -182,23 +196,19 @@ func (w *uploadWriter) take(up store.Upload) (err error) {
 // run reads the body to its end, or to where it breaks off, and stores it.
 func (w *uploadWriter) run() error {
 	defer w.leave()
-	release := w.makeBuffer()
-	defer release()
-	if err := w.loadTail(); err != nil {
-		return err
-	}
+	w.buffer.Reserve(w.up.TailSize)
 	body := &limitedReader{r: requestBody{w.rq.Request().Body}, left: w.limit - w.up.Received}
 	for {
-		n, end, err := blob.Fill(body, w.buffer[w.have:])
+		before := w.buffer.Len()
+		end, err := w.buffer.Fill(w.rq.ctx(), body)
 		if errors.Is(err, errLimit) {
 			return errSizeExceeded().Because(err)
 		}
-		w.have += n
-		w.at += int64(n)
+		w.at += w.buffer.Len() - before
 		switch {
 		case w.length != nil && w.at == *w.length:
 			return w.seal()
-		case w.have == len(w.buffer):
+		case w.buffer.Full():
 			if failed := w.storePart(); failed != nil {
 				return failed
 			}
@@ -233,38 +243,40 @@ func (w *uploadWriter) leave() {
 // into the blob store's number of parts, a few to spare.
 func (w *uploadWriter) share() int64 { return w.limit/9000 + 1 }
 
-// makeBuffer makes the buffer no greater than what is to come, and returns how to give it back.
-func (w *uploadWriter) makeBuffer() (release func()) {
+// room is how many bytes the buffer has to take at most: of what is to come no more
+// than makes a part.
+func (w *uploadWriter) room(up store.Upload) int64 {
 	size := max(blob.UnsizedPart, w.share())
 	if coming := w.rq.Request().ContentLength; coming >= 0 {
-		size = min(size, w.up.TailSize+coming+1) // one more, to meet the end
+		size = min(size, up.TailSize+coming+1) // one more, to meet the end
 	}
-	size = max(size, w.up.TailSize+1)
-	if size == blob.UnsizedPart {
-		shared := w.m.resumable.buffers.Get().(*[]byte)
-		w.buffer = *shared
-		return func() { w.m.resumable.buffers.Put(shared) }
-	}
-	w.buffer = make([]byte, size)
-	return func() {}
+	return max(size, up.TailSize+1)
 }
 
-func (w *uploadWriter) loadTail() error {
-	if w.up.Tail == nil {
-		return nil
+// have is how many bytes are in no part.
+func (w *uploadWriter) have() int64 {
+	if w.up.Tail == nil || w.tailed {
+		return w.buffer.Len()
 	}
-	ctx, cancel := w.storing()
-	defer cancel()
+	return w.up.TailSize + w.buffer.Len()
+}
+
+// unstored reads what is in no part. The tail is loaded only now: a client that
+// sends nothing more holds no memory for what it sent before.
+func (w *uploadWriter) unstored(ctx context.Context) (*buffer.Reader, error) {
+	if w.up.Tail == nil || w.tailed {
+		return w.buffer.Reader(), nil
+	}
 	r, _, err := w.m.blobs.Get(ctx, *w.up.Tail, nil)
 	if err != nil {
-		return lost(err)
+		return nil, lost(err)
 	}
 	defer r.Close()
-	if _, err := io.ReadFull(r, w.buffer[:w.up.TailSize]); err != nil {
-		return fmt.Errorf("storage: tail of upload: %w", err)
+	if err := w.buffer.Prepend(ctx, r, w.up.TailSize); err != nil {
+		return nil, fmt.Errorf("storage: tail of upload: %w", err)
 	}
-	w.have = int(w.up.TailSize)
-	return nil
+	w.tailed = true
+	return w.buffer.Reader(), nil
 }
 
 // advance notes what is stored and removes the tail that was before.
@@ -295,7 +307,7 @@ func (w *uploadWriter) storePart() error {
 	if err == nil {
 		err = w.advance(ctx, store.Progress{Received: w.at, Length: w.length, Part: &part})
 	}
-	w.have = 0
+	w.buffer.Free()
 	return err
 }
 
@@ -307,7 +319,11 @@ func (w *uploadWriter) uploadPart(ctx context.Context) (store.Part, error) {
 	if err != nil {
 		return store.Part{}, err
 	}
-	part, err := w.m.resumable.parts.UploadPart(ctx, blob.Upload{Key: key, ID: *w.up.BlobUpload}, w.up.NextPart, bytes.NewReader(w.buffer[:w.have]), int64(w.have))
+	data, err := w.unstored(ctx)
+	if err != nil {
+		return store.Part{}, err
+	}
+	part, err := w.m.resumable.parts.UploadPart(ctx, blob.Upload{Key: key, ID: *w.up.BlobUpload}, w.up.NextPart, data, w.have())
 	return store.Part(part), lost(err)
 }
 
@@ -354,7 +370,7 @@ func (w *uploadWriter) storeRest() error {
 	if w.at == w.up.Received && w.length == nil {
 		return nil
 	}
-	if int64(w.have) >= max(blob.MinPart, w.share()) {
+	if w.have() >= max(blob.MinPart, w.share()) {
 		return w.storePart()
 	}
 	ctx, cancel := w.storing()
@@ -363,11 +379,15 @@ func (w *uploadWriter) storeRest() error {
 	if w.at == w.up.Received {
 		return w.advance(ctx, p)
 	}
-	key := tailPrefix(w.rq.project.StoragePrefix, w.up.ID) + uuid.NewString()
-	if _, err := w.m.blobs.Put(ctx, key, bytes.NewReader(w.buffer[:w.have]), blob.PutOptions{Size: int64(w.have)}); err != nil {
+	data, err := w.unstored(ctx)
+	if err != nil {
 		return err
 	}
-	p.Tail, p.TailSize = &key, int64(w.have)
+	key := tailPrefix(w.rq.project.StoragePrefix, w.up.ID) + uuid.NewString()
+	if _, err := w.m.blobs.Put(ctx, key, data, blob.PutOptions{Size: w.have()}); err != nil {
+		return err
+	}
+	p.Tail, p.TailSize = &key, w.have()
 	if err := w.advance(ctx, p); err != nil {
 		if errors.Is(err, store.ErrTaken) {
 			err = errors.Join(err, w.m.blobs.Delete(ctx, key))
@@ -387,7 +407,7 @@ func (w *uploadWriter) seal() error {
 	switch {
 	case w.up.BlobUpload == nil:
 		return w.sealAtOnce(ctx, p)
-	case w.have > 0:
+	case w.have() > 0:
 		part, err := w.uploadPart(ctx)
 		if err != nil {
 			return err
@@ -408,7 +428,11 @@ func (w *uploadWriter) sealAtOnce(ctx context.Context, p store.Progress) error {
 	if err != nil {
 		return err
 	}
-	info, err := w.m.blobs.Put(ctx, key, bytes.NewReader(w.buffer[:w.have]), blob.PutOptions{Size: int64(w.have), ContentType: in.mimeType})
+	data, err := w.unstored(ctx)
+	if err != nil {
+		return err
+	}
+	info, err := w.m.blobs.Put(ctx, key, data, blob.PutOptions{Size: w.have(), ContentType: in.mimeType})
 	if err != nil {
 		return err
 	}

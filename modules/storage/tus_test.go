@@ -438,6 +438,48 @@ func TestResumableUploadIsTakenOver(t *testing.T) {
 	}
 }
 
+// Clients that begin to send and then stall hold what they sent, and keep nobody else from sending.
+func TestResumableUploadsThatStallKeepNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *storage.Config) { c.FileSizeLimit, c.ResumableMax = 64<<20, 2 })
+	b.bucket("docs", nil)
+	var stalled sync.WaitGroup
+	var feeds []*io.PipeWriter
+	defer func() {
+		for _, feed := range feeds {
+			_ = feed.Close()
+		}
+		stalled.Wait()
+	}()
+	for i := range 8 {
+		path := b.begin(b.service, "9000000", about("bucketName", "docs", "objectName", "slow"+strconv.Itoa(i)))
+		body, feed := io.Pipe()
+		feeds = append(feeds, feed)
+		stalled.Go(func() {
+			got, err := b.tusReq("PATCH", path, b.service, body).set("Upload-Offset", "0").try(t.Context())
+			if err != nil || got.status != http.StatusNoContent {
+				t.Errorf("stalled: %d %s, %v", got.status, got.body, err)
+			}
+		})
+		if _, err := feed.Write([]byte("x")); err != nil { // returns when it is on its way
+			t.Fatal(err)
+		}
+	}
+	b.waitFor("SELECT count(*) / 8 FROM madbase.storage_uploads WHERE holder IS NOT NULL")
+	whole := strings.Repeat("0123456789", 1_000_000)
+	path := b.begin(b.service, "10000000", about("bucketName", "docs", "objectName", "quick"))
+	offset := 0
+	for _, end := range []int{4_000_000, 5_000_000, 10_000_000} { // with a tail
+		if got := b.patch(path, b.service, offset, whole[offset:end]); got.status != http.StatusNoContent {
+			t.Fatal(got.status, got.body)
+		}
+		offset = end
+	}
+	if b.ok("GET", "/object/docs/quick", b.service, nil).body != whole {
+		t.Error("the bytes differ")
+	}
+}
+
 // waitFor waits until the count is one.
 func (b *bench) waitFor(query string) {
 	b.t.Helper()

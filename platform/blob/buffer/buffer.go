@@ -19,6 +19,7 @@ const chunkSize = 64 << 10
 type Buffer struct {
 	memory *Memory
 	size   int64 // bytes that it takes at most
+	before int64 // of them, those that Prepend is to bring
 	len    int64
 	chunks [][]byte // each up to what it has
 
@@ -29,14 +30,17 @@ type Buffer struct {
 // Len is how many bytes it has.
 func (b *Buffer) Len() int64 { return b.len }
 
-// Full reports whether it takes no more.
-func (b *Buffer) Full() bool { return b.len == b.size }
+// Reserve keeps room for n bytes that Prepend is to bring.
+func (b *Buffer) Reserve(n int64) { b.before = n }
+
+// Full reports whether it takes no more, but for what Prepend is to bring.
+func (b *Buffer) Full() bool { return b.len >= b.size-b.before }
 
 // Fill reads until the buffer is full or r ends, and then says whether r did. It
 // waits for memory; of a reader that fails what came is kept.
 func (b *Buffer) Fill(ctx context.Context, r io.Reader) (end bool, err error) {
 	for !end && err == nil && !b.Full() {
-		if err := b.grow(ctx); err != nil {
+		if err := b.Grow(ctx); err != nil {
 			return false, err
 		}
 		last := &b.chunks[len(b.chunks)-1]
@@ -48,12 +52,12 @@ func (b *Buffer) Fill(ctx context.Context, r io.Reader) (end bool, err error) {
 	return end, err
 }
 
-// grow makes sure that there is room in the last chunk.
-func (b *Buffer) grow(ctx context.Context) error {
+// Grow waits until there is memory for further bytes, as Fill does by itself.
+func (b *Buffer) Grow(ctx context.Context) error {
 	if n := len(b.chunks); n > 0 && len(b.chunks[n-1]) < cap(b.chunks[n-1]) {
 		return nil
 	}
-	chunk, err := b.chunk(ctx, b.size-b.len)
+	chunk, err := b.chunk(ctx, b.size-b.before-b.len)
 	if err == nil {
 		b.chunks = append(b.chunks, chunk)
 	}
@@ -93,6 +97,7 @@ func (b *Buffer) Prepend(ctx context.Context, r io.Reader, n int64) error {
 	}
 	b.chunks = append(before, b.chunks...)
 	b.len += n
+	b.before = max(b.before-n, 0)
 	return nil
 }
 
