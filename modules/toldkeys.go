@@ -65,6 +65,10 @@ func (f *foundation) tellKeys() func() *topology.Keys {
 		keys.Unsigned = slices.ContainsFunc(snapshot.SigningKeys(registry.DefaultRef), func(k registry.SigningKey) bool {
 			return k.ID == claims.Configured && k.Status == claims.KeyRevoked
 		})
+		if api := f.keys.API(); keys.Unsigned {
+			anon, service := claims.HashKey(api.Anon), claims.HashKey(api.Service)
+			keys.Revoked = append(keys.Revoked, anon[:], service[:])
+		}
 		return keys
 	}
 }
@@ -75,6 +79,15 @@ func (f *foundation) revoked(r *http.Request) bool {
 	if f.registry == nil {
 		index := f.told.index.Load()
 		return index != nil && index.Revoked(key)
+	}
+	if f.tenants != nil && key != "" {
+		if keys, err := f.tenants.Keys(tenant.Ref(r)); err == nil {
+			token, err := keys.Exchange(key)
+			if err == nil {
+				_, err = keys.Verify(token)
+			}
+			return err != nil
+		}
 	}
 	k, found := f.registry.Snapshot().Key(key)
 	return found && !k.Valid(time.Now())

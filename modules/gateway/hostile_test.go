@@ -96,7 +96,7 @@ func TestRequestSmuggling(t *testing.T) { //nolint:tparallel // the cases share 
 		statuses []int
 		arrives  string
 	}{
-		// Chunks count, and what is behind them is a request of its own, without a key.
+		// Chunks count, and what is behind them is nobody's request.
 		"both lengths":            {post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + inner, []int{200}, `POST /rest/v1/a ""`},
 		"both, the other way":     {post + "Transfer-Encoding: chunked\r\nContent-Length: 60\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + inner, []int{200}, `POST /rest/v1/a "abc"`},
 		"two lengths":             {post + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", []int{400}, ""},
