@@ -183,7 +183,11 @@ func (p *pipeline) send(ctx context.Context) (Result, error) {
 			got.Name = described[0].name
 			described[0].description, described = got, described[1:]
 		case *pgconn.ResultReader:
-			last, err = read(got, p.steps[step].Into)
+			if into := p.steps[step].Into; into == nil && step < len(p.steps)-1 {
+				_, err = got.Close() // nobody asks for its rows
+			} else {
+				last, err = read(got, into)
+			}
 			step++
 		case nil, *pgconn.PipelineSync:
 			if err == nil {

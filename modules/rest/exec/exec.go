@@ -242,9 +242,13 @@ func decodeRow(rows [][][]byte) (*plan.Result, error) {
 	return result, err
 }
 
+// integer reads a number, which is nil for NULL.
 func integer(text []byte) *int64 {
+	if text == nil {
+		return nil
+	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil { // NULL
+	if err != nil { // it is a bigint
 		return nil
 	}
 	return &n

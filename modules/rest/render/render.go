@@ -25,6 +25,18 @@ type Response struct {
 	Body []byte
 	// Aside is the body in place of Body; nil where it is not needed. Write closes it.
 	Aside *aside.File
+
+	values []string // of Header, in one piece of memory
+}
+
+// set gives a header its only value. The name must be in its canonical form.
+func (r *Response) set(name, value string) {
+	if r.values == nil {
+		r.values = make([]string, 0, 8)
+	}
+	r.values = append(r.values, value)
+	n := len(r.values)
+	r.Header[name] = r.values[n-1 : n : n]
 }
 
 // Write writes the answer.
@@ -52,7 +64,7 @@ func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
 		r.Status = http.StatusOK
 		r.typed(p)
 		r.result(result)
-		r.Header.Set("Vary", "Accept, Prefer, Range")
+		r.set("Vary", "Accept, Prefer, Range")
 		return r, nil
 	}
 	switch {
@@ -64,9 +76,9 @@ func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
 		r.written(p, result)
 	}
 	if applied := applied(p); applied != "" {
-		r.Header.Set("Preference-Applied", applied)
+		r.set("Preference-Applied", applied)
 	}
-	r.Header.Set("Vary", "Accept, Prefer, Range")
+	r.set("Vary", "Accept, Prefer, Range")
 	r.warn(p.Renamed)
 	if err := r.override(result); err != nil {
 		return nil, err
@@ -76,13 +88,13 @@ func Answer(p *plan.Plan, result *plan.Result) (*Response, error) {
 
 // rows answers a read or a call.
 func (r *Response) rows(p *plan.Plan, result *plan.Result) {
-	r.Header.Set("Content-Range", contentRange(p.Range.Lower, p.Range.Lower+result.Rows-1, result.Total))
+	r.set("Content-Range", contentRange(p.Range.Lower, p.Range.Lower+result.Rows-1, result.Total))
 	if p.Action == ast.Read {
 		location := "/" + p.Name
 		if p.Query.Canonical != "" {
 			location += "?" + p.Query.Canonical
 		}
-		r.Header.Set("Content-Location", location)
+		r.set("Content-Location", location)
 	} else if p.Routine.ReturnsVoid() {
 		r.Status = http.StatusNoContent
 		return
@@ -105,9 +117,9 @@ func (r *Response) inserted(p *plan.Plan, result *plan.Result) {
 		r.Status = http.StatusOK // all rows were there already
 	}
 	if len(result.Location) > 0 {
-		r.Header.Set("Location", location(p.Name, result.Location))
+		r.set("Location", location(p.Name, result.Location))
 	}
-	r.Header.Set("Content-Range", contentRange(1, 0, counted(p, result)))
+	r.set("Content-Range", contentRange(1, 0, counted(p, result)))
 	if p.Prefer.Return == ast.ReturnRepresentation {
 		r.typed(p)
 		r.result(result)
@@ -120,9 +132,9 @@ func (r *Response) inserted(p *plan.Plan, result *plan.Result) {
 func (r *Response) written(p *plan.Plan, result *plan.Result) {
 	switch p.Action {
 	case ast.Update:
-		r.Header.Set("Content-Range", contentRange(0, result.Rows-1, counted(p, result)))
+		r.set("Content-Range", contentRange(0, result.Rows-1, counted(p, result)))
 	case ast.Delete:
-		r.Header.Set("Content-Range", contentRange(1, 0, counted(p, result)))
+		r.set("Content-Range", contentRange(1, 0, counted(p, result)))
 	}
 	if p.Prefer.Return != ast.ReturnRepresentation {
 		r.Status = http.StatusNoContent
@@ -139,7 +151,7 @@ func (r *Response) written(p *plan.Plan, result *plan.Result) {
 // result is the body that PostgreSQL made.
 func (r *Response) result(result *plan.Result) {
 	if r.Aside = result.Aside; r.Aside != nil {
-		r.Header.Set("Content-Length", strconv.FormatInt(r.Aside.Size(), 10))
+		r.set("Content-Length", strconv.FormatInt(r.Aside.Size(), 10))
 		return
 	}
 	r.body(result.Body)
@@ -147,14 +159,14 @@ func (r *Response) result(result *plan.Result) {
 
 func (r *Response) body(body []byte) {
 	r.Body = body
-	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	r.set("Content-Length", strconv.Itoa(len(body)))
 }
 
 // typed names the body's media type, and its schema where that was negotiated.
 func (r *Response) typed(p *plan.Plan) {
-	r.Header.Set("Content-Type", p.Media.ContentType())
+	r.set("Content-Type", p.Media.ContentType())
 	if p.Negotiated {
-		r.Header.Set("Content-Profile", p.Schema)
+		r.set("Content-Profile", p.Schema)
 	}
 }
 
@@ -216,7 +228,7 @@ func (r *Response) warn(renamed []plan.Renamed) {
 			changes = append(changes, "`"+n.Name+"` to `"+n.Alias+"`")
 		}
 	}
-	r.Header.Set("Warning", `299 madbase "Embedded resource was referenced by relation name even though it has an alias. `+
+	r.set("Warning", `299 madbase "Embedded resource was referenced by relation name even though it has an alias. `+
 		`This is deprecated and will stop working in a future release. Update `+strings.Join(changes, ", ")+` in query string filters, orders or limits."`)
 }
 
@@ -292,9 +304,9 @@ func InspectRoot() *Response { return allowed("OPTIONS,GET,HEAD") }
 
 func allowed(methods string) *Response {
 	r := &Response{Status: http.StatusOK, Header: http.Header{}}
-	r.Header.Set("Allow", methods)
-	r.Header.Set("Access-Control-Allow-Origin", "*")
-	r.Header.Set("Vary", "Accept, Prefer, Range")
+	r.set("Allow", methods)
+	r.set("Access-Control-Allow-Origin", "*")
+	r.set("Vary", "Accept, Prefer, Range")
 	r.body([]byte{})
 	return r
 }
@@ -302,10 +314,10 @@ func allowed(methods string) *Response {
 // Description answers requests for the root with a description of the API.
 func Description(req *ast.Request, body []byte) *Response {
 	r := &Response{Status: http.StatusOK, Header: http.Header{}}
-	r.Header.Set("Content-Type", ast.OpenAPI.ContentType())
-	r.Header.Set("Vary", "Accept, Prefer, Range")
+	r.set("Content-Type", ast.OpenAPI.ContentType())
+	r.set("Vary", "Accept, Prefer, Range")
 	if req.Negotiated {
-		r.Header.Set("Content-Profile", req.Schema)
+		r.set("Content-Profile", req.Schema)
 	}
 	if !req.HeadOnly {
 		r.body(body)
