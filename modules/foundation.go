@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/config"
 	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/platform/blob"
 	"github.com/madbase/madbase/platform/blob/driver"
 	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/embeddedpg"
 	"github.com/madbase/madbase/platform/httpx"
 	"github.com/madbase/madbase/platform/log"
@@ -63,7 +63,7 @@ type foundation struct {
 	closers     []io.Closer
 
 	address      net.Addr               // where the process listens
-	owner        *pgxpool.Pool          // the owner's, for topology alone; nil in a role without a database
+	owner        *db.Pool               // the owner's, for topology alone; nil in a role without a database
 	feed         *topology.Feed         // nil as well
 	registration *topology.Registration // nil but in a worker that registers
 }
@@ -202,10 +202,10 @@ func (f *foundation) openProject(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for name, pool := range map[string]*pgxpool.Pool{"api": databases.API, "auth": databases.Auth, "storage": databases.Storage} {
-		telemetry.PoolMetrics(f.metrics, name, pool)
+	for name, pool := range map[string]*db.Pool{"api": databases.API, "auth": databases.Auth, "storage": databases.Storage} {
+		telemetry.PoolMetrics(f.metrics, name, pool.Pool)
 	}
-	telemetry.PostgresMetrics(f.metrics, databases.API)
+	telemetry.PostgresMetrics(f.metrics, databases.API.Pool)
 	f.projects = project.NewDirectory(&project.Project{
 		Ref: "default", DB: databases, Keys: f.keys, StoragePrefix: "default", PublicURL: publicURL(f.cfg),
 	})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/modules/auth/hook"
@@ -63,7 +62,7 @@ func (m *Module) exchange(c echo.Context, presented, oauthClientID string) (*iss
 
 // rotate exchanges a refresh token: in one statement where no setting asks for
 // more and nothing stands against it, else in a transaction.
-func (m *Module) rotate(ctx context.Context, pool *pgxpool.Pool, r store.Refresh) (*issued, error) {
+func (m *Module) rotate(ctx context.Context, pool *db.Pool, r store.Refresh) (*issued, error) {
 	counted, isCounted := token.ParseCounted(r.Token)
 	if !isCounted && m.cfg.Sessions.plain() && m.cfg.Refresh.UpgradePercentage == 0 && !m.hooks.Enabled(hook.CustomAccessToken) {
 		user, session, err := store.Rotate(ctx, pool, r)

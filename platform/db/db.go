@@ -44,7 +44,7 @@ type PoolConfig struct {
 // Open returns a pool that connects on first use, so that it can be had while
 // the database is still away. A cancelled context cancels the statement on the
 // server too, and leaves the connection usable.
-func Open(ctx context.Context, cfg PoolConfig) (*pgxpool.Pool, error) {
+func Open(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("db: connection string of pool %s is malformed", cfg.Name) // the cause may quote the password
@@ -73,11 +73,12 @@ func Open(ctx context.Context, cfg PoolConfig) (*pgxpool.Pool, error) {
 		aside.Attach(&cc.Config)
 		return nil
 	}
+	gate := newGate(pc)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("db: open pool %s: %w", cfg.Name, err)
 	}
-	return pool, nil
+	return &Pool{pool, gate}, nil
 }
 
 // WithDatabase returns connection string base with another database.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/secret"
@@ -159,7 +158,7 @@ func OpenDatabases(ctx context.Context, ownerURL string, logins Logins, options 
 		login Login
 		name  string
 		size  int
-		into  **pgxpool.Pool
+		into  **db.Pool
 	}{
 		{logins.API, "api", options.Sizes.API, &d.API},
 		{logins.Auth, "auth", options.Sizes.Auth, &d.Auth},

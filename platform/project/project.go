@@ -6,10 +6,10 @@ package project
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/claims"
+	"github.com/madbase/madbase/platform/db"
 )
 
 // Project is one tenant: one database with its keys.
@@ -30,17 +30,17 @@ type Project struct {
 // Databases are the pools of one project.
 type Databases struct {
 	// API logs in as authenticator, which may only become an API role.
-	API *pgxpool.Pool
+	API *db.Pool
 	// Auth logs in as supabase_auth_admin, the owner of schema auth.
-	Auth *pgxpool.Pool
+	Auth *db.Pool
 	// Storage logs in as supabase_storage_admin, the owner of schema storage.
-	Storage *pgxpool.Pool
+	Storage *db.Pool
 }
 
 // Close closes the pools; those that are one and the same only once.
 func (d Databases) Close() {
-	closed := map[*pgxpool.Pool]bool{nil: true}
-	for _, p := range []*pgxpool.Pool{d.API, d.Auth, d.Storage} {
+	closed := map[*db.Pool]bool{nil: true}
+	for _, p := range []*db.Pool{d.API, d.Auth, d.Storage} {
 		if !closed[p] {
 			closed[p] = true
 			p.Close()

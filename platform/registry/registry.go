@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/db"
@@ -38,7 +37,7 @@ type Options struct {
 // Registry reads and changes the registry and follows its changes.
 type Registry struct {
 	options Options
-	pool    *pgxpool.Pool
+	pool    *db.Pool
 
 	current atomic.Pointer[state]
 	loading sync.Mutex

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 
 	"github.com/madbase/madbase/platform/apierr"
@@ -22,7 +21,7 @@ import (
 // Options fix how a module's requests reach the database.
 type Options struct {
 	// Pool picks the pool; nil takes the project's API pool.
-	Pool func(*project.Project) *pgxpool.Pool
+	Pool func(*project.Project) *db.Pool
 	// Anonymous is the role of requests without a token; empty is "anon".
 	Anonymous string
 	// Roles are further roles that a token may name. They must be granted to the login role.
@@ -53,7 +52,7 @@ func (o *Options) Allowed(role string) error {
 // Scope makes the transactions of one request.
 type Scope struct {
 	options  *Options
-	pool     *pgxpool.Pool
+	pool     *db.Pool
 	settings Settings
 }
 
@@ -63,7 +62,7 @@ const scopeKey = "madbase.rls.scope"
 // The project must have been resolved and the caller authenticated before.
 func Middleware(o Options) echo.MiddlewareFunc {
 	if o.Pool == nil {
-		o.Pool = func(p *project.Project) *pgxpool.Pool { return p.DB.API }
+		o.Pool = func(p *project.Project) *db.Pool { return p.DB.API }
 	}
 	if o.Anonymous == "" {
 		o.Anonymous = claims.RoleAnon

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/db"
 )
 
 // ErrBusy is the cause of the error when no connection became free in time.
@@ -31,7 +32,7 @@ type Tx struct {
 	// RollbackOnly ends the transaction with ROLLBACK, whatever happens in it.
 	RollbackOnly bool
 
-	pool  *pgxpool.Pool
+	pool  *db.Pool
 	wait  time.Duration
 	check func(role string) error
 
@@ -243,7 +244,7 @@ func (t *Tx) acquire(ctx context.Context) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
-	conn, err := t.pool.Acquire(waiting)
+	conn, err := t.pool.Take(waiting)
 	switch {
 	case err == nil:
 		t.conn = conn
@@ -259,7 +260,7 @@ func (t *Tx) acquire(ctx context.Context) error {
 
 func (t *Tx) release() {
 	if t.conn != nil {
-		t.conn.Release()
+		t.pool.Give(t.conn)
 		t.conn = nil
 	}
 }

@@ -185,9 +185,9 @@ func TestMetricsTellOfPoolsAndTheProcess(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewProject(t)
 	set := metrics.NewSet()
-	telemetry.PoolMetrics(set, "api", f.DB.API)
-	telemetry.PoolMetrics(set, "api", f.DB.API)
-	telemetry.PostgresMetrics(set, f.DB.API)
+	telemetry.PoolMetrics(set, "api", f.DB.API.Pool)
+	telemetry.PoolMetrics(set, "api", f.DB.API.Pool)
+	telemetry.PostgresMetrics(set, f.DB.API.Pool)
 	if err := f.DB.API.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/claims"
 	"github.com/madbase/madbase/platform/db"
@@ -30,7 +29,7 @@ type Project struct {
 	// OwnerURL logs in as the database's owner.
 	OwnerURL string
 	// Owner is a pool of the owner, for preparing and looking at a test's data.
-	Owner *pgxpool.Pool
+	Owner *db.Pool
 }
 
 // NewProject returns a project whose database has the bootstrap line and the

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/db"
 )
@@ -29,7 +28,7 @@ type Credential struct {
 
 // InsertCredential stores c under an id of its own, which it returns, unless there are
 // limit rows: then the error is ErrFull.
-func InsertCredential(ctx context.Context, pool *pgxpool.Pool, c Credential, limit int) (id string, err error) {
+func InsertCredential(ctx context.Context, pool *db.Pool, c Credential, limit int) (id string, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// Of two that are added at once the second counts the first.
 		if _, err := tx.Exec(ctx, "LOCK TABLE madbase.s3_credentials IN SHARE ROW EXCLUSIVE MODE"); err != nil {

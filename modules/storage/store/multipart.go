@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/db"
 )
@@ -64,7 +63,7 @@ func FindMultipart(ctx context.Context, q db.Queryer, id, bucket, name string) (
 
 // WithMultipart runs fn in a transaction that has locked the upload up, as it is
 // then. ErrNotFound; a lock that others hold for LockWait fails with SQLSTATE 55P03.
-func WithMultipart(ctx context.Context, pool *pgxpool.Pool, up Multipart, fn func(q db.Queryer, up Multipart) error) error {
+func WithMultipart(ctx context.Context, pool *db.Pool, up Multipart, fn func(q db.Queryer, up Multipart) error) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", LockWait); err != nil {
 			return err
@@ -82,7 +81,7 @@ func WithMultipart(ctx context.Context, pool *pgxpool.Pool, up Multipart, fn fun
 
 // WithForgottenMultipart is WithMultipart for any upload that nobody has locked and
 // to which nothing came for life: now one, now another. ErrNotFound when there is none.
-func WithForgottenMultipart(ctx context.Context, pool *pgxpool.Pool, life time.Duration, fn func(q db.Queryer, up Multipart) error) error {
+func WithForgottenMultipart(ctx context.Context, pool *db.Pool, life time.Duration, fn func(q db.Queryer, up Multipart) error) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var up Multipart
 		err := oneJSON(ctx, tx, &up, `

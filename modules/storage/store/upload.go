@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/madbase/madbase/platform/db"
 )
@@ -91,7 +90,7 @@ type Taking struct {
 // TakeUpload makes the holder the one who may write to an upload, in place of who
 // was, and puts off its end; unless it is not open or has not received just as many
 // bytes as the offset says, which the caller sees from what it returns. ErrNotFound.
-func TakeUpload(ctx context.Context, pool *pgxpool.Pool, t Taking) (up Upload, err error) {
+func TakeUpload(ctx context.Context, pool *db.Pool, t Taking) (up Upload, err error) {
 	err = WithUpload(ctx, pool, t.ID, func(q db.Queryer, found Upload) error {
 		if up = found; found.State != UploadOpen || found.Received != t.Offset {
 			return nil
@@ -178,7 +177,7 @@ func UploadParts(ctx context.Context, q db.Queryer, id string) ([]Part, error) {
 
 // WithUpload runs fn in a transaction that has locked the upload id. ErrNotFound;
 // a lock that others hold for LockWait fails with SQLSTATE 55P03.
-func WithUpload(ctx context.Context, pool *pgxpool.Pool, id string, fn func(q db.Queryer, up Upload) error) error {
+func WithUpload(ctx context.Context, pool *db.Pool, id string, fn func(q db.Queryer, up Upload) error) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT set_config('lock_timeout', $1, true)", LockWait); err != nil {
 			return err
@@ -197,7 +196,7 @@ func WithUpload(ctx context.Context, pool *pgxpool.Pool, id string, fn func(q db
 
 // WithExpiredUpload is WithUpload for any upload whose time is over and that nobody
 // has locked: now one, now another, lest one that cannot be removed keeps the rest. ErrNotFound when there is none.
-func WithExpiredUpload(ctx context.Context, pool *pgxpool.Pool, fn func(q db.Queryer, up Upload) error) error {
+func WithExpiredUpload(ctx context.Context, pool *db.Pool, fn func(q db.Queryer, up Upload) error) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var up Upload
 		err := oneJSON(ctx, tx, &up, `
