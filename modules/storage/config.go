@@ -52,7 +52,7 @@ func (c Config) Validate() error {
 // maxBody bounds a JSON request body in bytes, as the real service does.
 const maxBody = 1 << 20
 
-// maxResumableLife is a week: after it a folder's blob store takes parts for forgotten.
+// maxResumableLife is a week: a folder's blob store takes parts for forgotten after a month.
 const maxResumableLife = int64(7 * 24 * time.Hour / time.Millisecond)
 
 // finishTime bounds what is still done after the bytes are there or the row is

@@ -33,10 +33,11 @@ const (
 )
 
 // What a process that died left behind is removed at Open: a temporary file
-// once it is surely nobody's, a multipart upload once nobody will go on with it.
+// once it is surely nobody's, a multipart upload once nobody will go on with it. One
+// may live on long after its last part, with bytes that its owner keeps elsewhere.
 const (
 	tempLife   = 24 * time.Hour
-	uploadLife = 7 * 24 * time.Hour
+	uploadLife = 30 * 24 * time.Hour
 )
 
 // Store is a blob.Store and blob.Multipart in a folder. Several processes may
@@ -48,7 +49,7 @@ type Store struct {
 }
 
 // Open returns the store in dir, which it creates where missing (mode 0700),
-// and removes leftovers older than a day.
+// and removes leftovers.
 func Open(dir string) (*Store, error) {
 	for _, d := range []string{dir, path.Join(dir, temps), path.Join(dir, uploads)} {
 		if err := os.MkdirAll(d, 0o700); err != nil {

@@ -162,15 +162,66 @@ func TestOpenRemovesOldLeftovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	past := time.Now().Add(-30 * 24 * time.Hour)
-	for _, name := range []string{".tmp/stale", ".uploads/" + up.ID, "old", "old/object="} {
+	later, err := s.CreateMultipart(t.Context(), "later", blob.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, days := range map[string]int{".tmp/stale": 2, ".uploads/" + up.ID: 31, ".uploads/" + later.ID: 15, "old": 90, "old/object=": 90} {
+		past := time.Now().AddDate(0, 0, -days)
 		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
 			t.Fatal(err)
 		}
 	}
 	open(t, dir)
-	if got := files(t, dir); strings.Join(got, " ") != ".tmp/fresh old old/object=" {
+	kept := ".uploads/" + later.ID
+	if got := files(t, dir); strings.Join(got, " ") != ".tmp/fresh "+kept+" "+kept+"/key old old/object=" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestAPartSentAgainTakesThePlaceOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	up, err := s.CreateMultipart(t.Context(), "k", blob.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last blob.Part
+	for _, data := range []string{"first", "second", "second", "third"} {
+		if last, err = s.UploadPart(t.Context(), up, 1, strings.NewReader(data), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := s.UploadPart(t.Context(), up, 10000, strings.NewReader("other"), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, filepath.Join(dir, ".uploads", up.ID)); len(got) != 3 {
+		t.Errorf("%q", got)
+	}
+	// Of two at once each may be the one that counts.
+	r, w := io.Pipe()
+	slow := make(chan blob.Part)
+	go func() {
+		p, err := s.UploadPart(t.Context(), up, 1, r, -1)
+		if err != nil {
+			t.Error(err)
+		}
+		slow <- p
+	}()
+	_, _ = w.Write([]byte("slo"))
+	if _, err = s.UploadPart(t.Context(), up, 1, strings.NewReader("quick"), -1); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write([]byte("w"))
+	_ = w.Close()
+	if last = <-slow; len(files(t, filepath.Join(dir, ".uploads", up.ID))) != 4 {
+		t.Error("the other's part is gone")
+	}
+	info, err := s.CompleteMultipart(t.Context(), up, []blob.Part{last, other})
+	if err != nil || info.Size != int64(len("slowother")) {
+		t.Errorf("%+v, %v", info, err)
 	}
 }
 

@@ -75,6 +75,10 @@ func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io
 	if number < 1 || number > 10000 {
 		return blob.Part{}, blob.ErrPart
 	}
+	before, err := s.partFiles(folder, number)
+	if err != nil {
+		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
+	}
 	temp, n, sum, err := s.write(blob.Checked(ctx, r, size))
 	if err != nil {
 		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
@@ -92,7 +96,33 @@ func (s *Store) UploadPart(ctx context.Context, up blob.Upload, number int, r io
 	if err := s.sync(folder); err != nil {
 		return blob.Part{}, fmt.Errorf("blob: upload part: %w", err)
 	}
+	for _, old := range before {
+		if old != path.Base(name) {
+			_ = s.root.Remove(path.Join(folder, old)) // what stays only takes space until the upload ends
+		}
+	}
 	return part, nil
+}
+
+// partFiles lists the files of part number. Who stores it anew removes those that
+// were there before it began: of two that do so at once each leaves the other's, as
+// either may be the one that the upload is completed from.
+func (s *Store) partFiles(folder string, number int) (names []string, err error) {
+	d, err := s.root.Open(folder)
+	if missing(err) {
+		return nil, blob.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	all, err := d.Readdirnames(-1)
+	for _, name := range all {
+		if strings.HasPrefix(name, partName(number, "")) {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
 // CompleteMultipart implements blob.Multipart.
