@@ -62,8 +62,10 @@ func (c *canonical) headers(host, encoding string) string {
 			b.WriteString(host)
 		case "accept-encoding":
 			b.WriteString(encoding)
-		case "content-length": // proxies drop that of an empty body
-			b.WriteString(strconv.FormatInt(max(c.r.ContentLength, 0), 10))
+		case "content-length":
+			if n := c.r.ContentLength; n >= 0 { // 0 also where a proxy has dropped it; none, of a body that ends where it ends
+				b.WriteString(strconv.FormatInt(n, 10))
+			}
 		default:
 			b.WriteString(joined(c.r.Header.Values(name)))
 		}
