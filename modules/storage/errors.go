@@ -75,6 +75,10 @@ func errBucketNotEmpty() *apierr.Error {
 	return fail(http.StatusConflict, "ResourceNotEmpty", "ResourceNotEmpty", "The bucket you tried to delete is not empty")
 }
 
+func errReferenced(text string) *apierr.Error {
+	return fail(http.StatusConflict, "ResourceReferenced", "ResourceReferenced", text)
+}
+
 func errBucketName() *apierr.Error {
 	return fail(http.StatusBadRequest, "Invalid Input", "InvalidBucketName", "Bucket name invalid")
 }
@@ -171,8 +175,10 @@ func databaseError(pg *pgconn.PgError) *apierr.Error {
 			return fail(gone, "InvalidRequest", "InvalidRequest", "The related resource does not exist")
 		case pg.ConstraintName == "objects_bucketId_fkey":
 			return errBucketNotEmpty()
+		case pg.ConstraintName == "s3_multipart_uploads_bucket_id_fkey", pg.ConstraintName == "s3_multipart_uploads_parts_bucket_id_fkey":
+			return errReferenced("The bucket could not be updated because it is referenced by a pending multipart upload.")
 		}
-		return fail(http.StatusConflict, "ResourceReferenced", "ResourceReferenced", "The resource could not be updated or removed due to a foreign key constraint")
+		return errReferenced("The resource could not be updated or removed due to a foreign key constraint")
 	case "55P03":
 		return errLocked()
 	case "57014":

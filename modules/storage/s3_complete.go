@@ -23,12 +23,6 @@ const maxCompleteBody = 8 << 20
 // s3CompleteUpload makes the object of an upload's parts: of those that the client
 // names or, where it names none, of all.
 func (m *Module) s3CompleteUpload(rq *s3Call) error {
-	var chosen s3api.Complete
-	if rq.body.Size() != 0 {
-		if err := s3api.Read(rq.body, maxCompleteBody, &chosen); err != nil {
-			return err
-		}
-	}
 	bucket, err := rq.anyBucket()
 	if err != nil {
 		return err
@@ -43,6 +37,12 @@ func (m *Module) s3CompleteUpload(rq *s3Call) error {
 	}
 	if err := rq.mayContinue(as, saidBefore(up)); err != nil {
 		return err
+	}
+	var chosen s3api.Complete
+	if rq.body.Size() != 0 {
+		if err := s3api.Read(rq.body, maxCompleteBody, &chosen); err != nil {
+			return err
+		}
 	}
 	etag, err := m.complete(rq, as, up, completion{chosen.Part, m.sizeLimitOf(bucket)})
 	if err != nil {

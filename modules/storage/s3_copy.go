@@ -82,32 +82,33 @@ func (m *Module) s3CopyPart(rq *s3Call) error {
 	if err != nil {
 		return err
 	}
-	var stored store.MultipartPart
+	var source *opened
 	err = withObject(rq.call, func(*call) (store.Object, error) { return rq.s3Source() }, func(o store.Object) (err error) {
-		stored, err = m.copyPart(rq, o, number)
+		source, err = m.openSource(rq, o)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	stored, err := m.takePart(rq, number, source, source.length)
 	if err != nil {
 		return err
 	}
 	return rq.answer(s3api.CopiedPart{ETag: quoted(stored.ETag), LastModified: s3Time(stored.CreatedAt)})
 }
 
-func (m *Module) copyPart(rq *s3Call, source store.Object, number int) (store.MultipartPart, error) {
+// openSource opens the object, or the range of it that the request names.
+func (m *Module) openSource(rq *s3Call, source store.Object) (*opened, error) {
 	var part *blob.Range
 	if header := rq.Request().Header.Get("X-Amz-Copy-Source-Range"); header != "" {
 		offset, length, err := s3api.ParseSourceRange(header, parseMetadata(source.Metadata).Size)
 		if err != nil {
-			return store.MultipartPart{}, err
+			return nil, err
 		}
 		part = &blob.Range{Offset: offset, Length: length}
 	}
-	body, err := m.open(rq.call, source, part)
-	if err != nil {
-		return store.MultipartPart{}, err
-	}
-	defer body.Close()
-	return m.takePart(rq, number, body, body.length)
+	return m.open(rq.call, source, part)
 }
 
 func quoted(etag string) string { return `"` + etag + `"` }

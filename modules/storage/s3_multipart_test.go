@@ -4,13 +4,19 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/madbase/madbase/platform/blob"
 )
 
 func TestS3Copies(t *testing.T) {
@@ -193,4 +199,85 @@ func TestS3Limits(t *testing.T) {
 	if b.stored() != 1 || len(c.get("small", "x")) != 6<<20 {
 		t.Errorf("%d blobs", b.stored())
 	}
+}
+
+// An upload that is gone is what is not there, and not the object that is copied from.
+func TestS3CopiedPartOfAnUploadThatIsGone(t *testing.T) {
+	onBackends(t, func(t *testing.T, b *bench) {
+		b.bucket("docs", nil)
+		c := b.s3()
+		c.put("docs", "from", "bytes")
+		id, _ := c.multipart("docs", "to")
+		copyPart := func() error {
+			_, err := c.UploadPartCopy(c.ctx, &awss3.UploadPartCopyInput{
+				Bucket: aws.String("docs"), Key: aws.String("to"), UploadId: &id, PartNumber: aws.Int32(1), CopySource: aws.String("docs/from"),
+			})
+			return err
+		}
+		parts := b.blobs.(blob.Multipart)
+		for begun, err := range parts.Unfinished(t.Context(), "") { // from under its row
+			if err == nil {
+				err = parts.AbortMultipart(t.Context(), begun.Upload)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused(t, copyPart(), 404, "NoSuchUpload")
+		if _, err := c.AbortMultipartUpload(c.ctx, &awss3.AbortMultipartUploadInput{Bucket: aws.String("docs"), Key: aws.String("to"), UploadId: &id}); err != nil {
+			t.Error(err)
+		}
+		refused(t, copyPart(), 404, "NoSuchUpload")
+	})
+}
+
+// Who may not complete an upload is told so before the list of its parts is read.
+func TestS3AsksForRightsBeforeItReads(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3On)
+	b.bucket("docs", nil)
+	b.ownFolder("docs")
+	owner, token := b.user()
+	_, stranger := b.user()
+	id, _ := b.s3User(token).multipart("docs", owner+"/x", "bytes")
+	for who, want := range map[string]string{token: "400 MalformedXML", stranger: "403 AccessDenied"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/s3/docs/"+owner+"/x?uploadId="+id, strings.NewReader("no XML"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const payload = "UNSIGNED-PAYLOAD"
+		r.Header.Set("X-Amz-Content-Sha256", payload)
+		credential := aws.Credentials{AccessKeyID: "default", SecretAccessKey: b.anon, SessionToken: who}
+		if err := v4.NewSigner().SignHTTP(t.Context(), credential, r, payload, "s3", "us-east-1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		res, err := b.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		status, code, _ := strings.Cut(want, " ")
+		if err != nil || strconv.Itoa(res.StatusCode) != status || !strings.Contains(string(body), "<Code>"+code+"</Code>") {
+			t.Errorf("%d %s %v, want %s", res.StatusCode, body, err, want)
+		}
+	}
+}
+
+// A bucket that is being uploaded to in parts cannot be deleted, in the real service's words; emptying it is no matter.
+func TestBucketWithAnUploadUnderWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, s3On)
+	b.bucket("docs", nil)
+	c := b.s3()
+	id, _ := c.multipart("docs", "to", "bytes")
+	b.do("DELETE", "/bucket/docs", b.service, nil).fails(t, "409", "ResourceReferenced", "ResourceReferenced",
+		"The bucket could not be updated because it is referenced by a pending multipart upload.")
+	_, err := c.DeleteBucket(c.ctx, &awss3.DeleteBucketInput{Bucket: aws.String("docs")})
+	refused(t, err, 409, "ResourceReferenced")
+	b.ok("POST", "/bucket/docs/empty", b.service, nil)
+	if _, err := c.AbortMultipartUpload(c.ctx, &awss3.AbortMultipartUploadInput{Bucket: aws.String("docs"), Key: aws.String("to"), UploadId: &id}); err != nil {
+		t.Error(err)
+	}
+	b.ok("DELETE", "/bucket/docs", b.service, nil)
 }

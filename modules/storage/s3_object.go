@@ -196,15 +196,15 @@ const (
 
 // s3DeleteObjects deletes the named objects as far as they are the caller's, and tells which are still there.
 func (m *Module) s3DeleteObjects(rq *s3Call) error {
+	if _, err := rq.anyBucket(); err != nil {
+		return err
+	}
 	var request s3api.Delete
 	if err := s3api.Read(rq.body, maxDeleteBody, &request); err != nil {
 		return err
 	}
 	if len(request.Object) > maxDelete {
 		return errInvalidRequest("Bulk object requests are limited to " + strconv.Itoa(maxDelete) + " objects per request.")
-	}
-	if _, err := rq.anyBucket(); err != nil {
-		return err
 	}
 	var names []string
 	for _, o := range request.Object {
