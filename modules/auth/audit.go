@@ -96,7 +96,7 @@ func (m *Module) writeAudit(ctx context.Context, q db.Queryer, action string, pa
 	if r := slipOf(ctx).request; r != nil {
 		ip = m.client(r).ip
 	}
-	if !slipOf(ctx).logged(action) {
+	if !slipOf(ctx).again(action) {
 		m.deps.Log.InfoContext(ctx, "audit", "action", action, "actor_id", payload["actor_id"], "ip_address", ip)
 	}
 	if m.cfg.AuditDisablePostgres {

@@ -117,7 +117,7 @@ func (m *Module) arrive(c echo.Context, flow *store.FlowState, values url.Values
 	}
 	var in *issued
 	var got account
-	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if got, err = m.admit(r, tx, flow, a); err != nil || got.refused != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func (m *Module) grantIDToken(c echo.Context) error {
 	}
 	var in *issued
 	var got account
-	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if got, err = m.admit(r, tx, &store.FlowState{LinkingTargetID: linker}, a); err != nil || got.refused != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (m *Module) grantPassword(c echo.Context) error {
 	if err := m.checkPasswordGrant(req); err != nil {
 		return err
 	}
-	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
+	ctx := c.Request().Context()
 	user, err := m.passwordUser(c, req)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (m *Module) grantPassword(c echo.Context) error {
 		return badRequest(codePhoneNotConfirmed, "Phone not confirmed")
 	}
 	var in *issued
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		in, err = m.signIn(ctx, tx, user, req.provider(), m.client(c.Request()))
 		return err
 	})

@@ -138,7 +138,7 @@ func (m *Module) grantPKCE(c echo.Context) error {
 	ctx := c.Request().Context()
 	var flow *store.FlowState
 	var in *issued
-	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
+	err := m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if flow, err = m.redeemCode(ctx, tx, req.AuthCode, req.CodeVerifier); err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func (m *Module) rotate(ctx context.Context, pool *db.Pool, r store.Refresh) (*i
 	}
 	var in *issued
 	var refusal error // what the transaction still has to commit
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	err := m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if isCounted {
 			in, refusal, err = m.rotateCounted(ctx, tx, counted, r)
 		} else {

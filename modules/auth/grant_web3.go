@@ -149,7 +149,7 @@ func (m *Module) enterWeb3(c echo.Context, chain *web3.Chain, message *web3.Mess
 	}
 	var in *issued
 	var got account
-	err := m.mailing(r.Context(), func(tx pgx.Tx) error {
+	err := m.transact(r.Context(), func(tx pgx.Tx) error {
 		fresh, err := store.Use(r.Context(), tx, "web3 "+chain.Name+" "+text)
 		if err != nil {
 			return err

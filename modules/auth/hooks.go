@@ -63,25 +63,36 @@ func (m *Module) afterUser(c echo.Context, user *store.User) error {
 	return m.callHook(c.Request().Context(), hook.AfterUserCreated, hook.UserInput{Metadata: m.hookAbout(c, hook.AfterUserCreated), User: user}, nil)
 }
 
-// tokenPayload is an access token's payload, as the app's hook wants it. A
-// function of the database sees what the transaction q has written; over HTTP the
-// hook keeps q waiting, for at most its five seconds.
+// tokenPayload is an access token's payload, as the app's hook wants it: a function
+// of the database, which sees what the transaction q has written, or one over HTTP,
+// which is asked between two runs of it and may so set claims back to the first's.
 func (m *Module) tokenPayload(ctx context.Context, q db.Queryer, claims *token.Claims, method, ip string) ([]byte, error) {
-	var changed any = claims
-	if m.hooks.Enabled(hook.CustomAccessToken) {
-		var out hook.TokenOutput
-		err := m.hooks.Call(ctx, q, hook.CustomAccessToken, hook.TokenInput{
-			Metadata: hook.About(hook.CustomAccessToken, ip), UserID: claims.Subject, Claims: claims, Method: method,
-		}, &out)
-		if err == nil {
-			err = out.Check()
-		}
-		if err != nil {
-			return nil, err
-		}
-		changed = out.Claims
+	switch {
+	case m.hooks.Remote(hook.CustomAccessToken):
+		return m.hookToken(ctx, claims, method, ip)
+	case m.hooks.Enabled(hook.CustomAccessToken):
+		return m.askToken(ctx, q, claims, method, ip)
 	}
-	payload, err := json.Marshal(changed)
+	return payloadOf(claims)
+}
+
+// askToken is the payload that the app's hook answers.
+func (m *Module) askToken(ctx context.Context, q db.Queryer, claims *token.Claims, method, ip string) ([]byte, error) {
+	var out hook.TokenOutput
+	err := m.hooks.Call(ctx, q, hook.CustomAccessToken, hook.TokenInput{
+		Metadata: hook.About(hook.CustomAccessToken, ip), UserID: claims.Subject, Claims: claims, Method: method,
+	}, &out)
+	if err == nil {
+		err = out.Check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return payloadOf(out.Claims)
+}
+
+func payloadOf(claims any) ([]byte, error) {
+	payload, err := json.Marshal(claims)
 	if err != nil {
 		return nil, fmt.Errorf("auth: access token: %w", err)
 	}

@@ -42,7 +42,7 @@ func (m *Module) invite(c echo.Context, by admin) error {
 			return err
 		}
 	}
-	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if user = invited; made {
 			if user, err = m.insertBare(ctx, tx, fresh, ""); err != nil {
 				return err

@@ -23,7 +23,7 @@ import (
 
 // sendMail has a mail leave once tx has committed, and not at all if it does not;
 // or it calls the send_email hook, where that is on.
-// Call it in the transaction that makes the message's tokens, which must be one of mailing's. It asks in this
+// Call it in the transaction that makes the message's tokens, which must be one of transact's. It asks in this
 // order, as GoTrue does: is the user's last one of the kind long enough ago
 // (429 over_email_send_rate_limit), may the address get mails at all (400
 // email_address_not_authorized), and has the server one left (429).
@@ -48,8 +48,7 @@ func mailError(kind mail.Kind, err error) error {
 }
 
 func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
-	r := slipOf(ctx).rehearsal
-	if r != nil && r.taken && msg.Kind == r.kind {
+	if r := slipOf(ctx).rehearsal; r != nil && r.mailed == msg.Kind {
 		sentAt, err := m.takeMailClock(ctx, tx, msg)
 		if err == nil {
 			noteSent(msg.User, msg.Kind, sentAt)
@@ -68,8 +67,10 @@ func (m *Module) trySendMail(ctx context.Context, tx db.Queryer, msg mail.Messag
 			return err
 		}
 	}
-	if err := m.takeMail(ctx); err != nil {
-		return err
+	if !slipOf(ctx).again("mail " + string(msg.Kind)) {
+		if err := m.takeMail(ctx); err != nil {
+			return err
+		}
 	}
 	if m.hooks.Enabled(hook.SendEmail) {
 		err = m.hookMail(ctx, tx, msg)

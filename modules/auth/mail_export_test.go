@@ -17,7 +17,7 @@ func (m *Module) SendMail(ctx context.Context, p *project.Project, msg mail.Mess
 	c := echo.New().NewContext(r, httptest.NewRecorder())
 	return m.Around(func(c echo.Context) error {
 		ctx := c.Request().Context()
-		return m.mailing(ctx, func(tx pgx.Tx) error {
+		return m.transact(ctx, func(tx pgx.Tx) error {
 			if err := m.sendMail(ctx, tx, msg); err != nil || fn == nil {
 				return err
 			}

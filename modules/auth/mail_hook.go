@@ -5,9 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/store"
@@ -38,69 +35,10 @@ type emailData struct {
 	FactorType   string `json:"factor_type"`
 }
 
-// rehearsal is the mail of a request that the app's hook sends over HTTP: what
-// passes between the two runs of the transaction that makes it (see mailing).
-type rehearsal struct {
-	// codes are those that the first run made, by their addresses; the second takes the same.
-	codes map[string]oneTime
-	// userID is that of whoever is made.
-	userID string
-	// input is what the hook is told and kind the mail's; nil before the first run has come to it.
-	input *sendEmailInput
-	kind  mail.Kind
-	// addressee is whose mails of the kind wait for this one, empty for nobody's.
-	addressee string
-	// taken says that the hook has the mail.
-	taken bool
-	// audited are the actions that the log has.
-	audited map[string]bool
-}
-
-// logged reports whether the log has the action already, by a first run of mailing,
-// and from now on it has.
-func (s *mailSlip) logged(action string) bool {
-	if s.rehearsal == nil {
-		return false
-	}
-	was := s.rehearsal.audited[action]
-	s.rehearsal.audited[action] = true
-	return was
-}
-
-// errRehearsed ends the first run.
-var errRehearsed = errors.New("auth: send mail: the app's hook is to be asked first")
-
-// mailing runs fn in a transaction, as pgx.BeginFunc does: for all that may send a
-// mail (sendMail), at most one. Where the app's hook sends them over HTTP, no
-// transaction is open while it takes its time, and yet nothing stays of what it
-// refuses: fn runs up to the mail and is undone, the hook is asked, and when it
-// takes the mail fn runs again, with the same codes, and stays. So fn must begin
-// anew each time. GoTrue keeps its transaction open all the while.
-func (m *Module) mailing(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	pool, slip := project.From(ctx).DB.Auth, slipOf(ctx)
-	if !m.hooks.Remote(hook.SendEmail) {
-		return pgx.BeginFunc(ctx, pool, fn)
-	}
-	r := &rehearsal{userID: uuid.NewString(), codes: map[string]oneTime{}, audited: map[string]bool{}}
-	slip.rehearsal = r
-	defer func() {
-		slip.rehearsal = nil
-		m.hooked.Delete(r.addressee)
-	}()
-	if err := pgx.BeginFunc(ctx, pool, fn); !errors.Is(err, errRehearsed) {
-		return err
-	}
-	if err := m.callHook(ctx, hook.SendEmail, r.input, nil); err != nil {
-		return mailError(r.kind, err)
-	}
-	r.taken = true
-	return pgx.BeginFunc(ctx, pool, fn)
-}
-
 // hookMail hands the mail over to the app's send_email hook, in place of sending
 // it: to a function of the database now, in the transaction, whose rows it sees;
-// over HTTP between the two runs of mailing, or, what only tells of a change,
-// once that has committed.
+// over HTTP between two runs of transact, or, what only tells of a change, once
+// that has committed.
 func (m *Module) hookMail(ctx context.Context, tx db.Queryer, msg mail.Message) error {
 	input, slip := m.emailInput(ctx, msg), slipOf(ctx)
 	_, _, asks := mailClock(msg.Kind, 0)
@@ -111,10 +49,16 @@ func (m *Module) hookMail(ctx context.Context, tx db.Queryer, msg mail.Message) 
 		transaction, err := store.CurrentTransaction(ctx, tx)
 		slip.notices = append(slip.notices, postedNotice{transaction, input, msg.Kind})
 		return err
-	case slip.rehearsal == nil || slip.rehearsal.taken:
-		return errors.New("auth: send mail: the transaction is none of mailing's, or this is its second mail")
+	case slip.rehearsal == nil || slip.rehearsal.mailed != "":
+		return errors.New("auth: send mail: the transaction is none of transact's, or this is its second mail")
 	}
-	slip.rehearsal.input, slip.rehearsal.kind = input, msg.Kind
+	slip.rehearsal.ask = func(ctx context.Context) error {
+		slip.rehearsal.mailed = msg.Kind
+		if err := m.callHook(ctx, hook.SendEmail, input, nil); err != nil {
+			return mailError(msg.Kind, err)
+		}
+		return nil
+	}
 	return errRehearsed
 }
 
@@ -124,7 +68,7 @@ func (m *Module) hookMail(ctx context.Context, tx db.Queryer, msg mail.Message) 
 func (m *Module) awaitTurn(ctx context.Context, msg mail.Message) error {
 	slip := slipOf(ctx)
 	clock, _, found := mailClock(msg.Kind, 0)
-	if slip.rehearsal == nil || slip.rehearsal.addressee != "" || !found {
+	if !m.hooks.Remote(hook.SendEmail) || slip.rehearsal == nil || slip.rehearsal.addressee != "" || !found {
 		return nil
 	}
 	addressee := strings.Join([]string{project.From(ctx).Ref, string(rune('0' + clock)), msg.Recipient()}, "/")

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
+
 	"github.com/madbase/madbase/modules/auth"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/platform/apierr"
@@ -199,4 +201,93 @@ func TestMailHookOnceAtATime(t *testing.T) {
 		wg.Wait()
 		equal(t, name, []int64{ok.Load(), h.asked.Load()}, []int64{1, 1})
 	}
+}
+
+// The app's hook over HTTP gives every token its claims, of what it refuses nothing
+// stays, and it is never asked while a connection is held.
+func TestTokenHookHoldsNoConnection(t *testing.T) {
+	t.Parallel()
+	var s *server
+	var refuse atomic.Bool
+	var busy, asked atomic.Int64
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Claims fields }
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		busy.Add(int64(s.f.DB.Auth.Stat().AcquiredConns()))
+		body.Claims["told"] = asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		if refuse.Load() {
+			_, _ = io.WriteString(w, `{"error":{"http_code":403,"message":"not you"}}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(fields{"claims": body.Claims})
+	}))
+	t.Cleanup(app.Close)
+	cfg := startHub(t).github(config())
+	cfg.AnonymousUsersEnabled, cfg.MFA = true, auth.MFAConfig{TOTPEnroll: true, TOTPVerify: true, MaxEnrolled: 10, MaxVerified: 10, ChallengeExpiry: 300, RateLimit: 100}
+	cfg.Hooks.CustomAccessTokenEnabled, cfg.Hooks.CustomAccessTokenURI = true, app.URL
+	s = start(t, cfg)
+	ask := func(name, method, path, token string, body any) answer {
+		t.Helper()
+		refuse.Store(true)
+		state := func() []any {
+			return []any{s.state(), s.count(`SELECT count(*) FROM auth.sessions`), s.count(`SELECT count(*) FROM auth.refresh_tokens WHERE NOT revoked`)}
+		}
+		before := state()
+		s.call(method, path, token, body).want(403, "unknown")
+		equal(t, name+" leaves nothing", state(), before)
+		refuse.Store(false)
+		a := s.call(method, path, token, body).want(200, "")
+		told := payload(t, a.str("access_token"))
+		equal(t, name+" has the hook's claim", told["told"], asked.Load())
+		equal(t, name+" ends with its token", told["exp"], a.at("expires_at"))
+		s.call("GET", "/user", a.str("access_token"), nil).want(200, "")
+		return a
+	}
+	a := ask("signup", "POST", "/signup", "", fields{"email": "a@example.com", "password": "secret1"})
+	ask("anonymous", "POST", "/signup", "", fields{})
+	ask("password", "POST", "/token?grant_type=password", "", fields{"email": "a@example.com", "password": "secret1"})
+	a = ask("refresh", "POST", "/token?grant_type=refresh_token", "", fields{"refresh_token": a.str("refresh_token")})
+	link := s.call("POST", "/admin/generate_link", s.service(), fields{"type": "magiclink", "email": "a@example.com"}).want(200, "")
+	ask("code", "POST", "/verify", "", fields{"type": "magiclink", "email": "a@example.com", "token": link.str("email_otp")})
+	factor := s.call("POST", "/factors", a.str("access_token"), fields{"factor_type": "totp"}).want(200, "")
+	path := "/factors/" + factor.str("id")
+	challenge := s.call("POST", path+"/challenge", a.str("access_token"), nil).want(200, "")
+	code, err := totp.GenerateCode(factor.str("totp", "secret"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raised := ask("factor", "POST", path+"/verify", a.str("access_token"), fields{"challenge_id": challenge.at("id"), "code": code})
+	equal(t, "level", payload(t, raised.str("access_token"))["aal"], "aal2")
+
+	s.enter(hubUser{ID: 5, Login: "e", Email: "e@example.com", Verified: true}).wantTokens(t)
+	equal(t, "connections held", busy.Load(), 0)
+}
+
+// Two tabs that refresh at once both go on, though the hook is asked outside of their transactions.
+func TestTokenHookOfTwoRefreshes(t *testing.T) {
+	t.Parallel()
+	h := receiver(t)
+	cfg := config()
+	cfg.Hooks.CustomAccessTokenEnabled, cfg.Hooks.CustomAccessTokenURI = true, h.url
+	s := start(t, cfg)
+	old := s.again(config()).signup("a@example.com", "secret1")
+	told := payload(t, old.str("access_token"))
+	text, err := json.Marshal(fields{"claims": told})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.set(string(text))
+	var wg sync.WaitGroup
+	next := make(chan string, 4)
+	for range 4 {
+		wg.Go(func() { next <- s.refresh(old.str("refresh_token")).want(200, "").str("refresh_token") })
+	}
+	wg.Wait()
+	close(next)
+	first := <-next
+	for other := range next {
+		equal(t, "the same token", other, first)
+	}
+	equal(t, "tokens", s.count(`SELECT count(*) FROM auth.refresh_tokens WHERE NOT revoked`), 1)
 }

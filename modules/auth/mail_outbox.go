@@ -143,7 +143,7 @@ type mailSlip struct {
 	posted  bool
 	drafts  []postedDrafts
 	notices []postedNotice
-	// rehearsal is set while a mail goes by the app's hook over HTTP.
+	// rehearsal is set during a transaction that may ask the app's hooks over HTTP.
 	rehearsal *rehearsal
 }
 

@@ -70,7 +70,7 @@ func (m *Module) factorVerify(c echo.Context, who signedIn, factor *store.Factor
 		return databaseError("Database error verifying factor", err)
 	}
 	var in *issued
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		in, err = m.raise(ctx, tx, &try, take)
 		return err
 	})

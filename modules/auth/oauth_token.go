@@ -82,8 +82,8 @@ func (m *Module) exchangeCode(c echo.Context, client *store.OAuthClient, req oau
 	var in *issued
 	var idToken string
 	var replay error // what the transaction still has to commit
-	ctx, pool := c.Request().Context(), projectOf(c).DB.Auth
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	ctx := c.Request().Context()
+	err := m.transact(ctx, func(tx pgx.Tx) error {
 		a, err := store.LockOAuthAuthorizationByCode(ctx, tx, req.Code)
 		if errors.Is(err, store.ErrNotFound) {
 			return oauthError(oauthInvalidGrant, "Invalid authorization code")

@@ -114,7 +114,7 @@ func (m *Module) sendMagicLink(c echo.Context, req otpRequest) error {
 			return err
 		}
 	}
-	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if !known {
 			if user, err = m.insertByLink(ctx, tx, fresh); err != nil {
 				return err

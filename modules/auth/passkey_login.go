@@ -53,7 +53,7 @@ func (m *Module) passkeyLogin(c echo.Context) error {
 		return forbidden(codeUserBanned, "User is banned")
 	}
 	var in *issued
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = m.transact(ctx, func(tx pgx.Tx) error {
 		passkey, err := store.UsePasskey(ctx, tx, user.ID, store.Passkey{
 			CredentialID: credential.ID, SignCount: credential.Authenticator.SignCount, BackedUp: credential.Flags.BackupState,
 		})

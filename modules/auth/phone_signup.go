@@ -124,7 +124,7 @@ func (m *Module) signupConfirmed(c echo.Context, req signupRequest, fresh store.
 	}
 	var in *issued
 	ctx := c.Request().Context()
-	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) error {
+	err := m.transact(ctx, func(tx pgx.Tx) error {
 		user, err := m.insertPhoneUser(ctx, tx, fresh, req.Channel)
 		if err != nil {
 			return err
@@ -196,11 +196,12 @@ func (m *Module) signupPhoneAgain(c echo.Context, user *store.User, req signupRe
 func (m *Module) confirmByPassword(c echo.Context, user *store.User) error {
 	var in *issued
 	ctx := c.Request().Context()
-	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
-		if user, err = m.confirmPhone(ctx, tx, user, textProof{purpose: textConfirmation, phone: user.Phone}); err != nil {
+	err := m.transact(ctx, func(tx pgx.Tx) (err error) {
+		confirmed, err := m.confirmPhone(ctx, tx, user, textProof{purpose: textConfirmation, phone: user.Phone})
+		if err != nil {
 			return err
 		}
-		in, err = m.signIn(ctx, tx, user, store.ProviderPhone, m.client(c.Request()))
+		in, err = m.signIn(ctx, tx, confirmed, store.ProviderPhone, m.client(c.Request()))
 		return err
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ func (m *Module) verifyText(c echo.Context, req verifyRequest) error {
 		return err
 	}
 	var in *issued
-	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) error {
+	err = m.transact(ctx, func(tx pgx.Tx) error {
 		if user, err = m.proveNumber(ctx, tx, user.ID, p); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (m *Module) reauthenticate(c echo.Context, who signedIn) error {
 	case user.EmailConfirmedAt == nil:
 		return unprocessable(codeEmailNotConfirmed, "Please verify your email first.")
 	}
-	err := m.mailing(ctx, func(tx pgx.Tx) error {
+	err := m.transact(ctx, func(tx pgx.Tx) error {
 		if err := m.audit(ctx, tx, user, actionReauthenticate, nil); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (m *Module) recoverAddress(c echo.Context, email string, p pkce) error {
 	if user == nil {
 		return m.mailNothing(ctx, mail.Recovery, email)
 	}
-	err = m.mailing(ctx, func(tx pgx.Tx) error {
+	err = m.transact(ctx, func(tx pgx.Tx) error {
 		if err := m.audit(ctx, tx, user, actionRecovery, nil); err != nil {
 			return err
 		}

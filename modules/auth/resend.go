@@ -97,7 +97,7 @@ func (m *Module) resendMail(c echo.Context, req resendRequest) error {
 	if !waits {
 		return m.mailNothing(ctx, kind, req.Email)
 	}
-	err = m.mailing(ctx, func(tx pgx.Tx) error {
+	err = m.transact(ctx, func(tx pgx.Tx) error {
 		return m.mailAgain(ctx, tx, mail.Message{Kind: kind, User: user, NewEmail: user.NewEmail, RedirectTo: m.redirectTo(c.Request())}, req.pkce)
 	})
 	if err != nil {

@@ -90,9 +90,12 @@ type issued struct {
 }
 
 // startSession signs the user in: the only place that makes sessions. Call it in
-// a transaction; who is the request's client. The user's factors and identities
+// a transaction of transact's; who is the request's client. The user's factors and identities
 // must be loaded, as store's functions do.
 func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.User, e entry, who client) (*issued, error) {
+	if r := slipOf(ctx).rehearsal; r != nil && e.sessionID == "" {
+		e.sessionID = r.sessionID
+	}
 	if e.sessionID == "" {
 		e.sessionID = uuid.NewString()
 	}
@@ -121,8 +124,8 @@ func (m *Module) startSession(ctx context.Context, q db.Queryer, user *store.Use
 }
 
 // mint makes the session's access token. method says what it is given for: a way
-// of signing in, or token_refresh. Call it in the transaction that makes or
-// changes the session, so that nothing of it stays when no token can be had.
+// of signing in, or token_refresh. Call it in the transaction, one of
+// transact's, that makes or changes the session, so that nothing of it stays when no token can be had.
 func (m *Module) mint(ctx context.Context, q db.Queryer, in *issued, method string) error {
 	p, now, user, session := project.From(ctx), m.now(), in.user, in.session
 	in.method = method
@@ -136,6 +139,9 @@ func (m *Module) mint(ctx context.Context, q db.Queryer, in *issued, method stri
 	payload, err := m.tokenPayload(ctx, q, claims, method, in.ip)
 	if err != nil {
 		return err
+	}
+	if claims.ExpiresAt != in.expires.Unix() { // the hook was told of an earlier run's
+		in.expires = time.Unix(claims.ExpiresAt, 0)
 	}
 	if in.access, err = p.Keys.Sign(payload); err != nil {
 		return fmt.Errorf("auth: access token: %w", err)

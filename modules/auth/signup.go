@@ -75,7 +75,7 @@ func (m *Module) signup(c echo.Context) error {
 	}
 	var user *store.User
 	var in *issued
-	err = pgx.BeginFunc(ctx, p.DB.Auth, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if user, err = m.insertSignup(ctx, tx, req, hash); err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (m *Module) signupAgain(c echo.Context, user *store.User, req signupRequest
 		return userExists()
 	}
 	var in *issued
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if err := m.audit(ctx, tx, user, actionSignedUp, map[string]any{"provider": store.ProviderEmail}); err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func (m *Module) signupAnonymous(c echo.Context, req signupRequest) error {
 	}
 	var user *store.User
 	var in *issued
-	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
+	err := m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if err = m.saveUser(ctx, tx, fresh); err != nil {
 			return err
 		}

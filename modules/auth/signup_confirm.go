@@ -60,7 +60,7 @@ func (m *Module) signupUnconfirmed(c echo.Context, req signupRequest, hash strin
 			return nil, err
 		}
 	}
-	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if user, err = m.insertOrKeep(ctx, tx, existing, req, hash); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (m *Module) ssoAnswer(c echo.Context) error {
 	if err != nil {
 		return c.Redirect(http.StatusSeeOther, withQuery(m.siteURL(r.Context()), m.errorValues(c, err)))
 	}
-	return c.Redirect(http.StatusFound, address)
+	return goTo(c, http.StatusFound, address)
 }
 
 // ssoReturn is a response that has come in, with what is known of the sign-in that it ends.
@@ -219,7 +219,7 @@ func (m *Module) enterSSO(c echo.Context, back *ssoReturn, who provider.Identity
 		return "", err
 	}
 	var got account
-	err = m.mailing(r.Context(), func(tx pgx.Tx) error {
+	err = m.transact(r.Context(), func(tx pgx.Tx) error {
 		fresh, err := store.Use(r.Context(), tx, "saml "+back.provider.SAML.EntityID+" "+back.assertion.ID())
 		if err != nil {
 			return err

@@ -75,7 +75,7 @@ func (m *Module) userUpdate(c echo.Context, who signedIn) error {
 		return err
 	}
 	var user *store.User
-	err = m.mailing(ctx, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		if err := m.applyUserUpdate(ctx, tx, who, req, hash); err != nil {
 			return err
 		}

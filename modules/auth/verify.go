@@ -89,7 +89,7 @@ func (m *Module) verifyPost(c echo.Context) error {
 		return m.verifyText(c, req)
 	}
 	var in *issued
-	err := pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) error {
+	err := m.transact(ctx, func(tx pgx.Tx) error {
 		o, err := m.verify(ctx, tx, req, m.audience(c.Request()))
 		if err != nil || o.half {
 			return err

@@ -106,7 +106,7 @@ func (m *Module) follow(c echo.Context, l link) error {
 	var o *opened
 	var in *issued
 	var code string
-	err = pgx.BeginFunc(ctx, projectOf(c).DB.Auth, func(tx pgx.Tx) (err error) {
+	err = m.transact(ctx, func(tx pgx.Tx) (err error) {
 		o, err = m.verify(ctx, tx, verifyRequest{Type: l.Type, TokenHash: l.Token}, "")
 		if err != nil || o.half {
 			return err
