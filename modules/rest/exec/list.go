@@ -15,7 +15,7 @@ import (
 
 // list runs w, which is in the shape Rows, and makes the body of what comes.
 func list(ctx context.Context, run runner, w Work, how Options) (*plan.Result, error) {
-	p, array := w.Plan, &rows.Array{}
+	p, array := w.Plan, &rows.Array{Tail: w.Plan.Tail}
 	main := how.statement(w.Statement)
 	main.Into, main.Aside = array, p.Write == nil
 	statements := []rls.Statement{main}

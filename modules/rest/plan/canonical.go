@@ -66,7 +66,9 @@ func (b *builder) spelled(list []Column, t *schema.Table) []Column {
 func markCanonical(node *Read) {
 	for _, e := range node.Embeds {
 		markCanonical(e)
-		e.Canonical = !e.Spread && !e.Invisible() && e.named()
+		if e.Canonical = !e.Spread && !e.Invisible() && e.named(); e.Canonical {
+			e.Members = e.members()
+		}
 	}
 }
 
@@ -91,16 +93,17 @@ type Member struct {
 	Embed  *Read
 }
 
-func (m Member) label() string {
+// Label is the member's name.
+func (m Member) Label() string {
 	if m.Embed != nil {
 		return m.Embed.Label()
 	}
 	return m.Column.Label()
 }
 
-// Members are what a canonical level yields, in the order of jsonb's keys. Of those
-// with one name the last counts, for readers of JSON as for jsonb.
-func (r *Read) Members() []Member {
+// members are what r yields, in the order of jsonb's keys. Of those with one name the
+// last counts, for readers of JSON as for jsonb.
+func (r *Read) members() []Member {
 	members := make([]Member, 0, len(r.Select)+len(r.Embeds))
 	for i := range r.Select {
 		members = append(members, Member{Column: &r.Select[i]})
@@ -111,7 +114,7 @@ func (r *Read) Members() []Member {
 		}
 	}
 	slices.SortStableFunc(members, func(a, b Member) int {
-		x, y := a.label(), b.label()
+		x, y := a.Label(), b.Label()
 		return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
 	})
 	return members

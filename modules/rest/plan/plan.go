@@ -6,6 +6,7 @@ package plan
 
 import (
 	"github.com/madbase/madbase/modules/rest/ast"
+	"github.com/madbase/madbase/modules/rest/rows"
 	"github.com/madbase/madbase/modules/rest/schema"
 	"github.com/madbase/madbase/platform/aside"
 )
@@ -40,8 +41,10 @@ type Plan struct {
 	// Body and Media are how the answer's body is made and called.
 	Body  Body
 	Media ast.MediaType
-	// Shape is what PostgreSQL answers with.
+	// Shape is what PostgreSQL answers with. Tail is what the last columns of Rows make
+	// up, where embeds are Flat.
 	Shape Shape
+	Tail  []rows.Member
 	// Spelled says that the statement names the columns of a "*". It fails with the code 42703
 	// when one was dropped a moment ago, and is then to be asked for anew, by the rule Plain.
 	Spelled bool

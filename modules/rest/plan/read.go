@@ -40,6 +40,10 @@ type Read struct {
 	// Canonical embeds look in JSON as they would in jsonb, when their Members are
 	// selected in order.
 	Canonical bool
+	Members   []Member
+	// Flat embeds have so many Columns from the First on in place of JSON.
+	Flat           bool
+	First, Columns int
 }
 
 // Label is the embed's name in the answer, in filters and in orders.

@@ -67,11 +67,12 @@ func equals(f ast.At[ast.Filter], column string) bool {
 }
 
 // listed has a read answered by rows. "*" stays as it is, so that columns come and
-// go without the schema's being read anew; it needs columns that can all be written.
+// go without the schema's being read anew, but beside flat embeds, where their number
+// must be known; it needs columns that can all be written.
 func (b *builder) listed(p *Plan, t *schema.Table) {
-	star := len(p.Read.Select) == 0 && len(p.Read.Embeds) == 0
-	for i := range p.Read.Select {
-		star = star || p.Read.Select[i].Field.Name == "*"
+	star := len(p.Read.Select) == 0 && len(p.Read.Embeds) == 0 || slices.ContainsFunc(p.Read.Select, isStar)
+	if p.Tail = b.flatten(p.Read, t); p.Tail != nil && star {
+		p.Read.Select, p.Spelled, star = b.spelled(p.Read.Select, t), true, false
 	}
 	if star && slices.ContainsFunc(t.Columns, func(c *schema.Column) bool { return !rows.Writes(c.BaseType, false) }) {
 		return

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/madbase/madbase/platform/aside"
 )
@@ -33,72 +34,83 @@ type Array struct {
 	Single bool
 	// Bare leaves the brackets out, for one row that is to be an object.
 	Bare bool
+	// Tail is what the last columns before the Variables make up. All others are Values.
+	Tail []Member
 
-	columns []column
-	keys    int // the size of all columns' keys
+	members []node
+	forms   []form // of all columns
+	keys    int    // the size of all columns' keys
 	buf     []byte
 	file    *aside.File
 	rows    int64
 	last    [][]byte
 }
 
-type column struct {
-	form form
-	key  []byte // with what comes before it, and the colon
-}
-
 // Columns begins the array anew.
-func (a *Array) Columns(fields []pgconn.FieldDescription) error {
+func (a *Array) Columns(fields []pgconn.FieldDescription) (err error) {
 	a.Close()
 	n := max(len(fields)-a.Variables, 0)
+	values := n - columnsOf(a.Tail)
+	if values < 0 {
+		return fmt.Errorf("%w: %d columns", ErrForm, len(fields))
+	}
 	*a = Array{
-		Variables: a.Variables, Lenient: a.Lenient, Single: a.Single, Bare: a.Bare,
-		columns: make([]column, n), last: make([][]byte, len(fields)-n),
+		Variables: a.Variables, Lenient: a.Lenient, Single: a.Single, Bare: a.Bare, Tail: a.Tail,
+		forms: make([]form, n), last: make([][]byte, len(fields)-n),
 	}
-	keys := make([]byte, 0, 16*n)
-	for i, f := range fields[:n] {
-		form := formsByOID[f.DataTypeOID]
-		if form == unknown {
-			if form = text; !a.Lenient {
-				return fmt.Errorf("%w: column %q", ErrForm, f.Name)
-			}
+	t := tree{keys: make([]byte, 0, 16*n)}
+	a.members = t.row(fields[:values], fields[values:], a.Tail)
+	a.keys = len(t.keys)
+	formats := Formats(values, a.Tail)
+	for i := range a.forms {
+		if a.forms[i], err = a.form(&fields[i], formats != nil && formats[i] == pgtype.BinaryFormatCode); err != nil {
+			return err
 		}
-		from := len(keys)
-		keys = append(keys, "{,"[min(i, 1)])
-		keys = append(appendString(keys, []byte(f.Name)), ':')
-		a.columns[i] = column{form, keys[from:len(keys):len(keys)]}
 	}
-	a.keys = len(keys)
 	return nil
+}
+
+// form is the form of a column of the row.
+func (a *Array) form(f *pgconn.FieldDescription, isBinary bool) (form, error) {
+	known := formsByOID[f.DataTypeOID].text
+	if isBinary {
+		known = formsByOID[f.DataTypeOID].element
+	}
+	switch {
+	case known != unknown:
+		return known, nil
+	case a.Lenient:
+		return text, nil
+	}
+	return unknown, fmt.Errorf("%w: column %q", ErrForm, f.Name)
 }
 
 // Row appends a row.
-func (a *Array) Row(values [][]byte) error {
+func (a *Array) Row(values [][]byte) (err error) {
 	b := append(a.room(values), a.before()...)
 	a.rows++
-	for i := range a.columns {
-		c := &a.columns[i]
-		b = append(b, c.key...)
-		var ok bool
-		switch b, ok = appendValue(b, values[i], c.form); {
-		case ok:
-		case a.Lenient:
-			b = appendString(b, values[i])
-		default:
-			return fmt.Errorf("%w: %.64q", ErrForm, values[i])
-		}
+	if a.buf, err = a.object(b, a.members, columns{values, a.forms}); err != nil {
+		return err
 	}
-	if len(a.columns) == 0 {
-		b = append(b, '{')
-	}
-	a.buf = append(b, '}')
 	for i := range a.last {
-		a.last[i] = bytes.Clone(values[len(a.columns)+i])
+		a.last[i] = bytes.Clone(values[len(a.forms)+i])
 	}
 	if len(a.buf) > largestBuffer {
-		return a.flush()
+		a.buf, err = a.flush(a.buf)
 	}
-	return nil
+	return err
+}
+
+// value appends a column's value.
+func (a *Array) value(b, v []byte, f form) ([]byte, error) {
+	b, ok := appendValue(b, v, f)
+	switch {
+	case ok:
+		return b, nil
+	case a.Lenient:
+		return appendString(b, v), nil
+	}
+	return b, fmt.Errorf("%w: %.64q", ErrForm, v)
 }
 
 // before is what comes before the next row.
@@ -127,16 +139,15 @@ func (a *Array) room(values [][]byte) []byte {
 	return a.buf
 }
 
-// flush moves what is written so far to the file.
-func (a *Array) flush() (err error) {
+// flush moves what is written so far to the file, and returns an empty buffer.
+func (a *Array) flush(b []byte) (_ []byte, err error) {
 	if a.file == nil {
 		if a.file, err = aside.NewFile(); err != nil {
-			return fmt.Errorf("rows: %w", err)
+			return b, fmt.Errorf("rows: %w", err)
 		}
 	}
-	_, err = a.file.Write(a.buf)
-	a.buf = a.buf[:0]
-	return err //nolint:wrapcheck // it says all
+	_, err = a.file.Write(b)
+	return b[:0], err //nolint:wrapcheck // it says all
 }
 
 // End completes the array and returns it, in a file when it is large. The file is
@@ -151,7 +162,7 @@ func (a *Array) End() (text []byte, large *aside.File, err error) {
 	if a.file == nil {
 		return a.buf, nil, nil
 	}
-	if err := a.flush(); err != nil {
+	if a.buf, err = a.flush(a.buf); err != nil {
 		return nil, nil, err
 	}
 	large, a.file = a.file, nil
@@ -170,7 +181,7 @@ func (a *Array) Rows() int64 { return a.rows }
 // Last are the values of the last row's Variables, nil without a row.
 func (a *Array) Last() [][]byte { return a.last }
 
-// appendValue appends a value's JSON, or reports that its text is not of the form.
+// appendValue appends a value's JSON, or reports that it is not of the form.
 func appendValue(b, v []byte, f form) ([]byte, bool) {
 	switch {
 	case v == nil:
@@ -186,6 +197,8 @@ func appendValue(b, v []byte, f form) ([]byte, bool) {
 			return append(b, v...), true
 		}
 		return appendString(b, v), true
+	case f >= integer:
+		return appendBinary(b, v, f)
 	}
 	return appendDate(b, v, f)
 }

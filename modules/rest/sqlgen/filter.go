@@ -14,7 +14,7 @@ func (g *generator) condition(q schema.Name, c *plan.Condition) {
 	case c.Filter == nil:
 		g.tree(c, func(child *plan.Condition) { g.condition(q, child) })
 	case c.Filter.Embed != nil:
-		g.ident(c.Filter.Embed.AggAlias)
+		g.rowsOf(c.Filter.Embed)
 		if c.Filter.Negate {
 			g.write(" IS DISTINCT FROM NULL")
 		} else {

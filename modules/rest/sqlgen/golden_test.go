@@ -129,7 +129,7 @@ var (
 		`group|left|inner|join|lateral|with|insert|into|update|set|delete|returning|values|conflict|do|nothing|excluded|exists|case|when|then|end|variadic|` +
 		`cast|coalesce|count|sum|avg|max|min|like|ilike|pg_catalog|current_setting|nullif|set_config|` +
 		`json|jsonb|text|int|bigint|integer|smallint|real|double|precision|numeric|boolean|char|varchar|bit|varbit|time|timetz|timestamp|timestamptz|interval|bytea|tsvector|` +
-		`json_agg|jsonb_agg|row_to_json|to_json|to_jsonb|json_strip_nulls|json_each_text|json_object_agg|json_object_keys|json_build_object|jsonb_build_object|json_array_elements|jsonb_array_elements|` +
+		`json_agg|jsonb_agg|array_agg|array_send|row_to_json|to_json|to_jsonb|json_strip_nulls|json_each_text|json_object_agg|json_object_keys|json_build_object|jsonb_build_object|json_array_elements|jsonb_array_elements|` +
 		`json_to_record|json_to_recordset|jsonb_to_record|jsonb_to_recordset|string_agg|substring|length|st_asgeojson|` +
 		`api|any_yaml|clients_tsv|show|parse|read|to_tsvector|to_tsquery|plainto_tsquery|phraseto_tsquery|websearch_to_tsquery|nextval|regclass|` +
 		`pgrst_[a-z_]+|_postgrest_t|total_result_set|page_total|header|body|response_headers|response_status|response_inserted|` +
@@ -157,7 +157,7 @@ func foreignWords(sql string) []string {
 func FuzzStatement(f *testing.F) {
 	for _, seed := range []string{
 		"select=a:name,zq->x->>0::zqx,...clients!inner(*),tasks(id)&zq=eq.1&name=fts(zq).a&or=(id.in.(zq),clients.not.is.null)&order=zq.desc,clients(name)&limit=3",
-		"select=zq:count(),name.max()::zq&on_conflict=zq,\"zq'\"&columns=id", `select="zq\"; DROP TABLE x; --"&"a'b"=eq.1`, "n=zq", "select=id::timestamp with time zone",
+		"select=zq:name,zq:clients(zq:id,*),zq2:tasks(zq)", "select=zq:count(),name.max()::zq&on_conflict=zq,\"zq'\"&columns=id", `select="zq\"; DROP TABLE x; --"&"a'b"=eq.1`, "n=zq", "select=id::timestamp with time zone",
 	} {
 		for method := range methods {
 			f.Add(seed, `{"id":1,"name":"zq"}`, uint8(method))

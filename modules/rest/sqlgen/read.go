@@ -24,8 +24,15 @@ func (g *generator) read(r *plan.Read) {
 }
 
 func (g *generator) selectList(r *plan.Read, q schema.Name) {
-	if r.Canonical {
-		list(g, r.Members(), func(m plan.Member) { g.member(q, m) })
+	switch {
+	case r.Flat:
+		g.flatList(r, q)
+		return
+	case r.Canonical:
+		list(g, r.Members, func(m plan.Member) {
+			g.member(q, m)
+			g.as(m.Label())
+		})
 		return
 	}
 	first := true
@@ -59,9 +66,13 @@ func (g *generator) selectList(r *plan.Read, q schema.Name) {
 				g.spreadColumn(e.AggAlias, c)
 			}
 		case e.Invisible():
+		case e.Flat:
+			next()
+			g.flatColumns(e)
 		default:
 			next()
 			g.embedded(e)
+			g.as(e.Label())
 		}
 	}
 }
@@ -72,31 +83,26 @@ func (g *generator) member(q schema.Name, m plan.Member) {
 	case m.Embed != nil:
 		g.embedded(m.Embed)
 	case m.Column.Canonical:
-		g.selected(q, m.Column)
+		g.unnamed(q, m.Column)
 	default:
 		g.write("to_json(")
 		g.cast(m.Column.Cast, func() { g.shown(q, m.Column.Field) })
 		g.write(")::jsonb")
-		g.as(m.Column.Label())
 	}
 }
 
-// embedded writes an embed's column: an object or a list.
+// embedded writes an embed as JSON: an object or a list.
 func (g *generator) embedded(e *plan.Read) {
 	if e.Relation.ToOne() {
 		g.write("row_to_json(")
 		g.ident(e.AggAlias)
 		g.write(".*)")
 		g.jsonb(e)
-		g.write(" AS ")
-	} else {
-		g.write("COALESCE(")
-		g.ident(e.AggAlias)
-		g.write(".")
-		g.ident(e.AggAlias)
-		g.write(", '[]') AS ")
+		return
 	}
-	g.ident(e.Label())
+	g.write("COALESCE(")
+	g.column(schema.Name{Name: e.AggAlias}, e.AggAlias)
+	g.write(", '[]')")
 }
 
 // jsonb converts the JSON of an embed where it may look otherwise.
@@ -107,6 +113,16 @@ func (g *generator) jsonb(e *plan.Read) {
 }
 
 func (g *generator) selected(q schema.Name, c *plan.Column) {
+	g.unnamed(q, c)
+	if c.ToJSON {
+		g.as(c.Label())
+	} else {
+		g.as(c.Alias)
+	}
+}
+
+// unnamed writes a selected column without its name.
+func (g *generator) unnamed(q schema.Name, c *plan.Column) {
 	value := func() {
 		g.cast(c.Cast, func() { g.shown(q, c.Field) })
 	}
@@ -114,11 +130,9 @@ func (g *generator) selected(q schema.Name, c *plan.Column) {
 		g.write("to_json(")
 		value()
 		g.write(")")
-		g.as(c.Label())
 		return
 	}
 	g.aggregate(c.Aggregate, c.AggregateCast, value)
-	g.as(c.Alias)
 }
 
 func (g *generator) spreadColumn(alias string, c plan.SpreadColumn) {
@@ -231,7 +245,7 @@ func (g *generator) join(e *plan.Read) {
 	g.ident(e.AggAlias)
 	g.write(" ON ")
 	if condition == "" {
-		g.ident(e.AggAlias)
+		g.rowsOf(e)
 		condition = " IS NOT NULL"
 	}
 	g.write(condition)
@@ -240,11 +254,16 @@ func (g *generator) join(e *plan.Read) {
 // aggregated writes an embed of several rows as one row: the list of them, and
 // for a spread also a list of each column.
 func (g *generator) aggregated(e *plan.Read) {
-	g.write("SELECT json_agg(")
-	g.ident(e.AggAlias)
-	g.write(")")
-	g.jsonb(e)
-	g.as(e.AggAlias)
+	g.write("SELECT ")
+	if e.Flat {
+		g.flatArrays(e)
+	} else {
+		g.write("json_agg(")
+		g.ident(e.AggAlias)
+		g.write(")")
+		g.jsonb(e)
+		g.as(e.AggAlias)
+	}
 	if e.Spread {
 		for _, c := range e.SpreadColumns {
 			g.write(", COALESCE(json_agg(")
