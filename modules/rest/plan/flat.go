@@ -19,6 +19,10 @@ const longestName = 63
 // bound is 1664.
 const mostColumns = 500
 
+// Formats are the formats in which p's rows are to come, as in PostgreSQL's protocol;
+// none is text for all.
+func (p *Plan) Formats() []int16 { return rows.Formats(len(p.Read.Select), p.Tail) }
+
 // flattener makes embeds flat.
 type flattener struct {
 	*builder

@@ -12,7 +12,6 @@ import (
 
 	"github.com/madbase/madbase/modules/rest/ast"
 	"github.com/madbase/madbase/modules/rest/plan"
-	"github.com/madbase/madbase/modules/rest/rows"
 	"github.com/madbase/madbase/modules/rest/schema"
 )
 
@@ -97,7 +96,7 @@ func Generate(p *plan.Plan) Statement {
 	default:
 		g.mainRead()
 	}
-	s := Statement{SQL: g.sql.String(), Args: g.args, Formats: rows.Formats(len(p.Read.Select), p.Tail), Holes: g.holes}
+	s := Statement{SQL: g.sql.String(), Args: g.args, Formats: p.Formats(), Holes: g.holes}
 	if p.Body == plan.CustomBody && p.Explain == nil {
 		if s.Formats = bodyInBinary; p.Write != nil {
 			s.Formats = writeBodyInBinary
