@@ -187,9 +187,8 @@ func TestAPartSentAgainTakesThePlaceOfTheOneBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var last blob.Part
 	for _, data := range []string{"first", "second", "second", "third"} {
-		if last, err = s.UploadPart(t.Context(), up, 1, strings.NewReader(data), -1); err != nil {
+		if _, err := s.UploadPart(t.Context(), up, 1, strings.NewReader(data), -1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,7 +215,8 @@ func TestAPartSentAgainTakesThePlaceOfTheOneBefore(t *testing.T) {
 	}
 	_, _ = w.Write([]byte("w"))
 	_ = w.Close()
-	if last = <-slow; len(files(t, filepath.Join(dir, ".uploads", up.ID))) != 4 {
+	last := <-slow
+	if len(files(t, filepath.Join(dir, ".uploads", up.ID))) != 4 {
 		t.Error("the other's part is gone")
 	}
 	info, err := s.CompleteMultipart(t.Context(), up, []blob.Part{last, other})
