@@ -74,6 +74,8 @@ func looksAfterStorage() *cobra.Command {
 	var s modules.Sweep
 	sweep := command("sweep", "Remove bytes that no object names, as crashes leave them, and tell of objects without bytes", s.Run)
 	sweep.Flags().BoolVar(&s.DryRun, "dry-run", false, "tell, and remove nothing")
+	sweep.Flags().StringVar(&s.Project, "project", "", "look after the project of this ref rather than the default one")
+	sweep.Flags().BoolVar(&s.All, "all", false, "look after all projects")
 	sweep.Flags().StringVar(&s.Bucket, "bucket", "", "look at this bucket alone")
 	sweep.Flags().DurationVar(&s.Age, "older-than", time.Hour, "leave alone what is younger")
 	sweep.Flags().BoolVar(&s.SkipRows, "skip-rows", false, "do not ask the store for the bytes of every object")

@@ -13,6 +13,8 @@ import (
 	"github.com/madbase/madbase/modules/control"
 	"github.com/madbase/madbase/modules/storage"
 	"github.com/madbase/madbase/platform/project"
+	"github.com/madbase/madbase/platform/provision"
+	"github.com/madbase/madbase/platform/registry"
 	"github.com/madbase/madbase/platform/secret"
 )
 
@@ -20,6 +22,9 @@ import (
 type Sweep struct {
 	// DryRun removes nothing.
 	DryRun bool
+	// Project is the ref of the one to look at; empty for the default one. All looks at every one.
+	Project string
+	All     bool
 	// Bucket is the only one to look at; empty for all.
 	Bucket string
 	// Age leaves alone what is younger.
@@ -28,10 +33,14 @@ type Sweep struct {
 	SkipRows bool
 }
 
-// Run sweeps all projects and prints what it finds. It may run beside the server.
+// Run sweeps the projects and prints what it finds. It may run beside the server. A
+// project that cannot be swept keeps none of the others from it.
 func (s *Sweep) Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
-	if s.Age < 0 {
+	switch {
+	case s.Age < 0:
 		return errors.New("--older-than must not be negative")
+	case s.All && s.Project != "":
+		return errors.New("--all and --project exclude each other")
 	}
 	if err := joinRunning(ctx, cfg); err != nil {
 		return err
@@ -46,13 +55,58 @@ func (s *Sweep) Run(ctx context.Context, cfg *config.Config, o Options) (err err
 	}
 	p := printer{Sweep: *s, o: o}
 	search := storage.Search{Bucket: s.Bucket, Before: time.Now().Add(-s.Age), Remove: !s.DryRun, SkipRows: s.SkipRows}
-	for _, project := range f.projects.All() {
+	projects, err := s.projects(f)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, project := range projects {
 		p.project = project.Ref
-		if err := storage.NewOrphans(f.blobs).Sweep(ctx, project, search, p.print); err != nil {
-			return err
+		if err := f.sweepProject(ctx, project, search, p.print); err != nil {
+			failed = append(failed, fmt.Errorf("project %s: %w", project.Ref, err))
 		}
 	}
-	return p.sum()
+	return errors.Join(append(failed, p.sum())...)
+}
+
+// projects are those to be swept. One that is being made or deleted has no objects to look after.
+func (s *Sweep) projects(f *foundation) (list []registry.Project, err error) {
+	if !s.All && (s.Project == "" || s.Project == registry.DefaultRef) || f.registry == nil && s.All {
+		return []registry.Project{{Ref: registry.DefaultRef}}, nil
+	}
+	if f.registry != nil {
+		for _, p := range f.registry.Snapshot().Projects() {
+			if (s.All || p.Ref == s.Project) && (p.Status == registry.Active || p.Status == registry.Suspended) {
+				list = append(list, p)
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("storage sweep: there is no project %q", s.Project)
+	}
+	return list, nil
+}
+
+// sweepProject opens the database of p, unless it is the default project's, and looks after its objects.
+func (f *foundation) sweepProject(ctx context.Context, p registry.Project, s storage.Search, found func([]storage.Orphan) error) error {
+	orphans := storage.NewOrphans(f.blobs)
+	if p.Ref == registry.DefaultRef {
+		return orphans.Sweep(ctx, f.projects.Default(), s, found)
+	}
+	databases := provision.New(provision.Deps{Registry: f.registry, OwnerURL: f.ownerURL, Lines: lines(), Log: f.log})
+	url, logins, err := databases.Database(p)
+	if err == nil {
+		err = databases.Prepare(ctx, p)
+	}
+	if err != nil {
+		return err
+	}
+	opened := &project.Project{Ref: p.Ref, StoragePrefix: p.StoragePrefix}
+	if opened.DB, err = project.OpenDatabases(ctx, url, logins, project.PoolOptions{Sizes: f.cfg.Projects.Pools(f.cfg.Pools)}); err != nil {
+		return err
+	}
+	defer opened.DB.Close()
+	return orphans.Sweep(ctx, opened, s, found)
 }
 
 // joinRunning has a command that the embedded default's server runs beside use the

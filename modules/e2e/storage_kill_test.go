@@ -98,7 +98,7 @@ func TestKillBetweenBytesAndRow(t *testing.T) {
 		s.holds(t, name, map[string]string{"kept": "kept"}[name])
 	}
 	left := map[string]int{}
-	for _, o := range sweep(t, dir) {
+	for _, o := range sweep(t, dir, nil) {
 		left[o.Kind+" "+o.Name]++
 	}
 	if len(left) != 4 || left["bytes new"] != 1 || left["bytes kept"] != 1 || left["bytes copied"] != 1 || left["bytes moved"] != 1 {
@@ -143,7 +143,7 @@ func TestKillBetweenRowAndCleanUp(t *testing.T) {
 	s.holds(t, "kept", "newer")
 	s.holds(t, "gone", "")
 	left := map[string]int{}
-	for _, o := range sweep(t, dir, env...) {
+	for _, o := range sweep(t, dir, nil, env...) {
 		left[o.Kind+" "+o.Name]++
 	}
 	if len(left) != 2 || left["bytes kept"] != 1 || left["bytes gone"] != 1 {
