@@ -7,16 +7,17 @@ import (
 )
 
 // The columns of "*" are those of the schema as it was read; one that is gone since
-// fails nothing.
+// fails nothing, and one of another type is written as that.
 func TestEmbedsOfAnOldSchema(t *testing.T) {
 	t.Parallel()
 	c := serverWith(t, `
 		CREATE TABLE parents (id int PRIMARY KEY, name text, gone int);
-		CREATE TABLE children (id int PRIMARY KEY, parent int REFERENCES parents, gone int, kept real);
+		CREATE TABLE children (id int PRIMARY KEY, parent int REFERENCES parents, gone int, kept real, note text, kind text);
 		INSERT INTO parents VALUES (1, 'a', 1), (2, 'b', 2);
-		INSERT INTO children VALUES (1, 1, 1, 1e20), (2, 1, 2, 0.5);`,
+		INSERT INTO children VALUES (1, 1, 1, 1e20, '{1,2}', 'x'), (2, 1, 2, 0.5, NULL, 'y');
+		CREATE TYPE kinds AS ENUM ('x', 'y');`,
 		func(cfg *rest.Config) { cfg.Listen, cfg.TxEnd = false, "commit-allow-override" })
-	const first = `{"id":1,"name":"a","children":[{"id":1,"kept":100000000000000000000,"parent":1}, {"id":2,"kept":0.5,"parent":1}]}`
+	const first = `{"id":1,"name":"a","children":[{"id":1,"kept":100000000000000000000,"kind":"x","note":[1,2],"parent":1}, {"id":2,"kept":0.5,"kind":"y","note":null,"parent":1}]}`
 	const second = `{"id":2,"name":"b","children":[]}`
 	scenarios := []scenario{
 		{line: "GET /parents?select=*,children(*)&id=eq.1", status: 200, body: "[" + first + "]"},
@@ -25,12 +26,15 @@ func TestEmbedsOfAnOldSchema(t *testing.T) {
 		{line: "GET /children?select=id,parents(*)&id=eq.1", status: 200, body: `[{"id":1,"parents":{"id":1,"name":"a"}}]`},
 		{line: "PATCH /parents?select=*,children(*)&id=eq.2", headers: []string{"Prefer: return=representation"}, send: `{"name":"b"}`, status: 200, body: "[" + second + "]"},
 		{line: "PATCH /parents?select=*,children(*)&id=eq.2", headers: []string{"Prefer: return=representation, tx=rollback"}, send: `{"name":"b"}`, status: 200, body: "[" + second + "]"},
+		{line: "GET /parents?select=name,children(note)&order=id", status: 200, body: `[{"name":"a","children":[{"note":[1,2]}, {"note":null}]},{"name":"b","children":[]}]`},
+		{line: "GET /parents?select=name,children(kind)&order=id", status: 200, body: `[{"name":"a","children":[{"kind":"x"}, {"kind":"y"}]},{"name":"b","children":[]}]`},
 		{line: "GET /parents?select=*,children(gone)&id=eq.1", status: 400, body: "*"},
+		{line: "GET /parents?select=*,children(gone)", status: 400, body: "*"},
 	}
 	for _, s := range scenarios { // the statements are prepared by then
 		c.do(t, s.line, s.send, s.headers...)
 	}
-	c.project.Exec(t, "ALTER TABLE parents DROP gone; ALTER TABLE children DROP gone")
+	c.project.Exec(t, "ALTER TABLE parents DROP gone; ALTER TABLE children DROP gone, ALTER note TYPE int[] USING note::int[], ALTER kind TYPE kinds USING kind::kinds")
 	runAll(t, c, scenarios)
 }
 

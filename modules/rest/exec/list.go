@@ -50,6 +50,8 @@ func isUnfit(p *plan.Plan, err error) bool {
 	switch {
 	case p.Write == nil && (errors.Is(err, rows.ErrForm) || errors.Is(err, rls.ErrLarge)):
 		return true
+	case p.Tail != nil && (hasClass(err, "22004") || hasClass(err, "2202E")): // a column has arrays by now, of which there is no array
+		return true
 	case p.Write != nil && p.Write.Values != nil && (hasClass(err, "22") || hasClass(err, "54")):
 		return true
 	}

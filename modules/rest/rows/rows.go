@@ -1,6 +1,6 @@
 // Package rows writes rows of PostgreSQL as the JSON array that its json_agg would
-// make of them, byte for byte. To build that text there takes PostgreSQL longer
-// than to find a hundred rows.
+// make of them, byte for byte, with objects and lists in them that come as columns.
+// To build that text there takes PostgreSQL longer than to find a hundred rows.
 package rows
 
 import (

@@ -30,7 +30,7 @@ type Member struct {
 	Members []Member
 }
 
-// columns is the number of columns that members take.
+// columnsOf is the number of columns that members take.
 func columnsOf(members []Member) (n int) {
 	for _, m := range members {
 		if n += columnsOf(m.Members); m.Kind != List {
