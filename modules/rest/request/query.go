@@ -170,9 +170,8 @@ func splitQuery(raw string) []pair {
 	if raw == "" {
 		return nil
 	}
-	parts := strings.Split(raw, "&")
-	pairs := make([]pair, 0, len(parts))
-	for _, part := range parts {
+	pairs := make([]pair, 0, strings.Count(raw, "&")+1)
+	for part := range strings.SplitSeq(raw, "&") {
 		if part == "" {
 			continue
 		}
@@ -218,9 +217,17 @@ func canonical(pairs []pair) string {
 	if len(pairs) == 0 {
 		return ""
 	}
-	sorted := slices.Clone(pairs)
-	slices.SortStableFunc(sorted, func(a, b pair) int { return strings.Compare(a.key, b.key) })
+	byKey := func(a, b pair) int { return strings.Compare(a.key, b.key) }
+	sorted, size := pairs, 0
+	if !slices.IsSortedFunc(pairs, byKey) {
+		sorted = slices.Clone(pairs)
+		slices.SortStableFunc(sorted, byKey)
+	}
+	for _, p := range pairs {
+		size += len(p.key) + len(p.value) + len("&=")
+	}
 	var b strings.Builder
+	b.Grow(size + size/4) // some of it is escaped
 	for i, p := range sorted {
 		switch {
 		case i > 0 && p.key == sorted[i-1].key:

@@ -109,7 +109,7 @@ const (
 // resource reads the path: /, /table or /rpc/function.
 func resource(path string, rules Rules) (resourceKind, string, error) {
 	path = strings.TrimPrefix(path, "/")
-	segments := strings.Split(path, "/")
+	first, rest, nested := strings.Cut(path, "/")
 	switch {
 	case path == "" && rules.Root != "":
 		return routine, rules.Root, nil
@@ -117,10 +117,10 @@ func resource(path string, rules Rules) (resourceKind, string, error) {
 		return root, "", nil
 	case path == "":
 		return 0, "", apierr.New(404, "PGRST126", "Root endpoint metadata is disabled")
-	case len(segments) == 1:
-		return relation, segments[0], nil
-	case len(segments) == 2 && segments[0] == "rpc":
-		return routine, segments[1], nil
+	case !nested:
+		return relation, first, nil
+	case first == "rpc" && !strings.Contains(rest, "/"):
+		return routine, rest, nil
 	}
 	return 0, "", apierr.New(404, "PGRST125", "Invalid path specified in request URL")
 }

@@ -50,7 +50,7 @@ func (m *Message) Shape(rules Rules) *Shape {
 	if err != nil || do > ast.CallRead {
 		return nil
 	}
-	s := &Shape{message: m, callByGet: do == ast.CallRead}
+	s := &Shape{message: m, callByGet: do == ast.CallRead, Values: make([][]byte, 0, len(m.query)+1)}
 	k := key(make([]byte, 0, 512))
 	k.head(m)
 	for i := range m.query {
