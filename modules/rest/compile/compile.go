@@ -14,8 +14,7 @@ import (
 	"github.com/madbase/madbase/platform/cache"
 )
 
-// Bounds of what is kept: the shapes, and the bytes of a statement among them. A plan
-// is a few times as large as its statement.
+// Bounds of what is kept: the shapes, and the bytes of a statement among them.
 const (
 	maxShapes    = 256
 	maxStatement = 16 << 10
@@ -44,16 +43,42 @@ func New(s *schema.Snapshot, rules Rules) *Compiler {
 // shape is what requests of one shape have in common. It is immutable, and a function
 // of the shape's key: no value of any request is in it.
 type shape struct {
-	// plan has empty slots. It is nil for a shape that must be compiled each time.
+	// plan is settled. It is nil for a shape that must be compiled each time.
 	plan      *plan.Plan
 	statement sqlgen.Statement
 }
 
+// settled is p without that of which only its statement was made: it can be large.
+func settled(p *plan.Plan) *plan.Plan {
+	kept, req := *p, *p.Request
+	req.Query = ast.Query{HasOnConflict: req.Query.HasOnConflict}
+	req.Columns, req.Payload, req.Accept, req.Explains = nil, ast.Payload{}, nil, nil
+	kept.Request, kept.Read, kept.Call = &req, nil, nil
+	if p.Write != nil {
+		w := *p.Write
+		w.Columns, w.Payload, w.Where, w.Row = nil, nil, nil, nil
+		kept.Write = &w
+	}
+	return &kept
+}
+
+// of is the shape's plan for one request. What tells the request's place is the
+// only part of it that has values.
+func (k *shape) of(s *request.Shape) *plan.Plan {
+	if k.plan.Action != ast.Read {
+		return k.plan
+	}
+	p, req := *k.plan, *k.plan.Request
+	req.Query.Canonical = s.Canonical()
+	p.Request = &req
+	return &p
+}
+
 // Compiled is a request that is ready to be run.
 type Compiled struct {
-	// Plan may be shared with others and its slots be empty: it tells all but the
-	// values. Requests that need no statement have none; those for the root are not
-	// even planned.
+	// Plan may be shared with others, and then has but what running the statement and
+	// answering take: no values, nor Read or Call. Requests that need no statement have
+	// none; those for the root are not even planned.
 	Plan      *plan.Plan
 	Statement sqlgen.Statement
 
@@ -66,9 +91,7 @@ func (c *Compiler) Compile(m *request.Message, read func()) (*Compiled, error) {
 	if s := m.Shape(c.rules.Request); s != nil {
 		if known := c.shape(s); known.plan != nil {
 			read()
-			p := *known.plan
-			p.Request = s.Request(p.Request)
-			return &Compiled{&p, known.statement.Fill(s.Values), c, m}, nil
+			return &Compiled{known.of(s), known.statement.Fill(s.Values), c, m}, nil
 		}
 	}
 	req, err := m.Parse(c.rules.Request)
@@ -108,7 +131,7 @@ func (c *Compiler) shape(s *request.Shape) *shape {
 		if p, err := c.plan(req); err == nil {
 			statement := sqlgen.Generate(p)
 			if s.Filled(statement.Takes) && len(statement.SQL) <= maxStatement {
-				made.plan, made.statement = p, statement
+				made.plan, made.statement = settled(p), statement
 			}
 		}
 	}

@@ -85,7 +85,7 @@ func facts(p *plan.Plan, s sqlgen.Statement) []any {
 		all = append(all, p.Query.Canonical)
 	}
 	if w := p.Write; w != nil {
-		all = append(all, w.Conflict, w.Returning, w.PrimaryKey, w.IsObject, w.Values != nil)
+		all = append(all, w.Conflict, w.Returning, w.PrimaryKey, w.IsObject, w.One, w.Values != nil)
 	}
 	return all
 }

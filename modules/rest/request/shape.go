@@ -159,15 +159,8 @@ func clones(list []string) []string {
 	return own
 }
 
-// Request is of, which Parse has read, as what is not compiled of it must be for
-// this request. Its slots are empty all the same.
-func (s *Shape) Request(of *ast.Request) *ast.Request {
-	req := *of
-	if req.Action == ast.Read {
-		req.Query.Canonical = canonical(s.message.query)
-	}
-	return &req
-}
+// Canonical is the request's own ast.Query.Canonical, with its values.
+func (s *Shape) Canonical() string { return canonical(s.message.query) }
 
 // cut is where in p's value a slot begins; -1 when p has none. Whatever is not sure
 // to be passed on as it is has none.
