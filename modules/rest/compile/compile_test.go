@@ -78,7 +78,7 @@ func (a ask) message() *request.Message {
 // facts are all of a compiled request that running and answering it look at.
 func facts(p *plan.Plan, s sqlgen.Statement) []any {
 	all := []any{
-		s.SQL, s.Args, s.Formats, p.Shape, p.Spelled, p.Body, p.Media, p.Handler, p.Explain, p.MaxRows, p.Renamed, p.Table, p.Routine,
+		s.SQL, s.Args, s.Formats, p.Shape, p.Tail, p.Spelled, p.Body, p.Media, p.Handler, p.Explain, p.MaxRows, p.Renamed, p.Table, p.Routine,
 		p.Action, p.Schema, p.Name, p.Negotiated, p.HeadOnly, p.Query.HasOnConflict, p.Range, p.Prefer,
 	}
 	if p.Action == ast.Read { // of others no answer tells it
