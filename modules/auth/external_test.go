@@ -14,10 +14,7 @@ import (
 )
 
 // hub is a service like GitHub: the code that it is given is the person.
-type hub struct {
-	*httptest.Server
-	codes []string
-}
+type hub struct{ *httptest.Server }
 
 // hubUser is somebody as hub knows them.
 type hubUser struct {
@@ -37,7 +34,6 @@ func (p hubUser) code() string {
 
 func startHub(t *testing.T) *hub {
 	t.Helper()
-	h := &hub{}
 	write := func(w http.ResponseWriter, v any) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(v)
@@ -53,7 +49,6 @@ func startHub(t *testing.T) *hub {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login/oauth/access_token", func(w http.ResponseWriter, r *http.Request) {
 		code := r.PostFormValue("code")
-		h.codes = append(h.codes, code)
 		if _, err := base64.RawURLEncoding.DecodeString(code); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -79,7 +74,7 @@ func startHub(t *testing.T) *hub {
 			write(w, []int{})
 		}
 	})
-	h.Server = httptest.NewServer(mux)
+	h := &hub{httptest.NewServer(mux)}
 	t.Cleanup(h.Close)
 	return h
 }
