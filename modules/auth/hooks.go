@@ -69,7 +69,7 @@ func (m *Module) afterUser(c echo.Context, user *store.User) error {
 func (m *Module) tokenPayload(ctx context.Context, q db.Queryer, claims *token.Claims, method, ip string) ([]byte, error) {
 	switch {
 	case m.hooks.Remote(hook.CustomAccessToken):
-		return m.hookToken(ctx, claims, method, ip)
+		return m.hookToken(ctx, q, claims, method, ip)
 	case m.hooks.Enabled(hook.CustomAccessToken):
 		return m.askToken(ctx, q, claims, method, ip)
 	}

@@ -114,6 +114,9 @@ func (m *Module) mailNothing(ctx context.Context, kind mail.Kind, address string
 // and whether there is such an account or not: six digits must not be guessed
 // from many addresses.
 func (m *Module) takeCode(ctx context.Context, addressee string) error {
+	if slipOf(ctx).again("code " + addressee) {
+		return nil
+	}
 	return m.take(ctx, "code/"+addressee, ratelimit.Limit{Rate: m.cfg.Flow.RateLimitCode, Period: time.Hour}, tooMany)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/madbase/madbase/modules/auth"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/platform/apierr"
+	"github.com/madbase/madbase/platform/ratelimit"
 )
 
 func TestMailGoesToTheHook(t *testing.T) {
@@ -290,4 +291,54 @@ func TestTokenHookOfTwoRefreshes(t *testing.T) {
 		equal(t, "the same token", other, first)
 	}
 	equal(t, "tokens", s.count(`SELECT count(*) FROM auth.refresh_tokens WHERE NOT revoked`), 1)
+}
+
+// echoingHook is an app's hook that gives tokens the claims that they have, and counts.
+func echoingHook(t *testing.T) (url string, asked *atomic.Int64) {
+	t.Helper()
+	asked = &atomic.Int64{}
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Claims json.RawMessage `json:"claims"`
+		}
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(body)
+	}))
+	t.Cleanup(app.Close)
+	return app.URL, asked
+}
+
+// Where the app's trigger gives each new row another value, the token tells of the row that stays.
+func TestTokenHookOfWhatEachRunMakesAnew(t *testing.T) {
+	t.Parallel()
+	url, asked := echoingHook(t)
+	cfg := config()
+	cfg.Hooks.CustomAccessTokenEnabled, cfg.Hooks.CustomAccessTokenURI = true, url
+	s := start(t, cfg)
+	s.f.Exec(t, `CREATE FUNCTION auth.tenant() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN NEW.raw_app_meta_data := NEW.raw_app_meta_data || jsonb_build_object('tenant', gen_random_uuid()); RETURN NEW; END $$`)
+	s.f.Exec(t, `CREATE TRIGGER tenant BEFORE INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION auth.tenant()`)
+	in := s.signup("a@example.com", "secret1")
+	metadata, _ := payload(t, in.str("access_token"))["app_metadata"].(fields)
+	equal(t, "the tenant told", s.count(`SELECT count(*) FROM auth.users WHERE raw_app_meta_data->>'tenant' = $1`, metadata["tenant"]), 1)
+	equal(t, "asked", asked.Load(), 2)
+	s.call("GET", "/user", in.str("access_token"), nil).want(200, "")
+	s.signin("a@example.com", "secret1").want(200, "")
+	equal(t, "asked of what stays", asked.Load(), 3)
+}
+
+// What counts against a limit does so once, however often its transaction runs.
+func TestTokenHookCountsOnce(t *testing.T) {
+	t.Parallel()
+	url, _ := echoingHook(t)
+	cfg := confirmConfig()
+	cfg.Hooks.CustomAccessTokenEnabled, cfg.Hooks.CustomAccessTokenURI = true, url
+	cfg.Flow.RateLimitCode = 1
+	s := start(t, cfg, func(d *auth.Deps) { d.Limiter = ratelimit.NewMemory(100) })
+	s.signup("a@example.com", "secret1")
+	hash := s.hash("a@example.com", "confirmation_token") // as a link of Supabase Auth carries it
+	s.call("POST", "/verify", "", fields{"type": "signup", "token_hash": hash}).want(200, "")
+	s.call("POST", "/verify", "", fields{"type": "signup", "token_hash": hash}).want(403, "otp_expired")
 }

@@ -122,13 +122,16 @@ func (m *Module) linked(ctx context.Context, q db.Queryer, carried string, kinds
 	if !errors.Is(err, store.ErrNotFound) {
 		return hash, user, err
 	}
-	limit := ratelimit.Limit{Rate: m.cfg.Flow.RateLimitCode, Period: time.Hour}
-	err = m.take(ctx, "link/"+project.From(ctx).Ref, limit, tooMany)
-	if _, refused := errors.AsType[*apierr.Error](err); refused {
-		return "", nil, store.ErrNotFound
+	if !slipOf(ctx).again("link") {
+		limit := ratelimit.Limit{Rate: m.cfg.Flow.RateLimitCode, Period: time.Hour}
+		err = m.take(ctx, "link/"+project.From(ctx).Ref, limit, tooMany)
+		if _, refused := errors.AsType[*apierr.Error](err); refused {
+			return "", nil, store.ErrNotFound
+		}
+		if err != nil {
+			return "", nil, err
+		}
 	}
-	if err == nil {
-		user, err = store.UserByOneTime(ctx, q, carried, kinds...)
-	}
+	user, err = store.UserByOneTime(ctx, q, carried, kinds...)
 	return carried, user, err
 }

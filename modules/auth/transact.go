@@ -11,6 +11,7 @@ import (
 	"github.com/madbase/madbase/modules/auth/hook"
 	"github.com/madbase/madbase/modules/auth/mail"
 	"github.com/madbase/madbase/modules/auth/token"
+	"github.com/madbase/madbase/platform/db"
 	"github.com/madbase/madbase/platform/project"
 )
 
@@ -20,7 +21,7 @@ import (
 type rehearsal struct {
 	// ask is what the run came to and is to be done before the next.
 	ask func(context.Context) error
-	// done are the audit entries that the log has, and the mails that were counted.
+	// done are the audit entries that the log has, and what was counted against a limit.
 	done map[string]bool
 	// userID and sessionID are those of whoever is made and of the session that is.
 	userID, sessionID string
@@ -38,16 +39,13 @@ type rehearsal struct {
 // errRehearsed ends a run that has come to a hook over HTTP.
 var errRehearsed = errors.New("auth: the app's hook is to be asked first")
 
-// maxRuns bounds the runs of a transaction: a mail, a token, both again as what
-// they say has changed in the meantime, and the one that stays.
-const maxRuns = 5
-
 // transact runs fn in a transaction, as pgx.BeginFunc does: for all that may send
 // a mail (sendMail) or make an access token (mint), one of each at most. Where the
 // app's hook is asked over HTTP, no transaction is open while it takes its time,
 // and yet nothing stays of what it refuses: fn runs up to there and is undone,
 // the hook is asked, and then fn runs again, to the same end. So fn must begin
-// anew each time. GoTrue keeps its transaction open all the while.
+// anew each time. It runs three times at most: each hook is asked so once. GoTrue
+// keeps its transaction open all the while.
 func (m *Module) transact(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	pool, slip := project.From(ctx).DB.Auth, slipOf(ctx)
 	if !m.hooks.Remote(hook.SendEmail) && !m.hooks.Remote(hook.CustomAccessToken) {
@@ -59,7 +57,7 @@ func (m *Module) transact(ctx context.Context, fn func(tx pgx.Tx) error) error {
 		slip.rehearsal = nil
 		m.hooked.Delete(r.addressee)
 	}()
-	for range maxRuns {
+	for {
 		if err := pgx.BeginFunc(ctx, pool, fn); !errors.Is(err, errRehearsed) {
 			return err
 		}
@@ -67,7 +65,6 @@ func (m *Module) transact(ctx context.Context, fn func(tx pgx.Tx) error) error {
 			return err
 		}
 	}
-	return errors.New("auth: what the app's hook is asked changes all the time")
 }
 
 // again reports whether a run before has done what is not undone with its
@@ -82,22 +79,26 @@ func (s *mailSlip) again(what string) bool {
 }
 
 // hookToken has the app's hook over HTTP change the claims of an access token: its
-// answer to the run before, where that was about the same.
-func (m *Module) hookToken(ctx context.Context, claims *token.Claims, method, ip string) ([]byte, error) {
+// answer to the run before, where that was about the same. Where it was not, as
+// when a trigger of the app's gives each new row another number, the hook is
+// asked again, and q is open meanwhile.
+func (m *Module) hookToken(ctx context.Context, q db.Queryer, claims *token.Claims, method, ip string) ([]byte, error) {
 	r := slipOf(ctx).rehearsal
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil, errors.New("auth: access token: the transaction is none of transact's")
-	}
-	if r.claims != nil && sameButTimes(*r.claims, *claims) {
+	case r.claims == nil:
+		r.ask = func(ctx context.Context) (err error) {
+			r.claims = claims
+			r.payload, err = m.askToken(ctx, project.From(ctx).DB.Auth, claims, method, ip)
+			return err
+		}
+		return nil, errRehearsed
+	case sameButTimes(*r.claims, *claims):
 		*claims = *r.claims
 		return r.payload, nil
 	}
-	r.ask = func(ctx context.Context) (err error) {
-		r.claims = claims
-		r.payload, err = m.askToken(ctx, project.From(ctx).DB.Auth, claims, method, ip)
-		return err
-	}
-	return nil, errRehearsed
+	return m.askToken(ctx, q, claims, method, ip)
 }
 
 // sameButTimes reports whether two tokens say the same, whenever they were made.

@@ -90,6 +90,7 @@ func (m *Module) verifyPost(c echo.Context) error {
 	}
 	var in *issued
 	err := m.transact(ctx, func(tx pgx.Tx) error {
+		in = nil
 		o, err := m.verify(ctx, tx, req, m.audience(c.Request()))
 		if err != nil || o.half {
 			return err
