@@ -45,6 +45,9 @@ func goTo(c echo.Context, status int, address string) error {
 // goes. The flow's id is the state that comes back.
 func (m *Module) beginAtService(c echo.Context, target string) (string, error) {
 	r, ctx, pool := c.Request(), c.Request().Context(), projectOf(c).DB.Auth
+	if err := m.allow(r, "authorize", m.cfg.RateLimitTokenRefresh, 5*time.Minute); err != nil {
+		return "", err
+	}
 	q := r.URL.Query()
 	name := strings.ToLower(q.Get("provider"))
 	at, cfg, err := m.service(ctx, name, q.Get("scopes"))
@@ -76,7 +79,7 @@ func (m *Module) beginAtService(c echo.Context, target string) (string, error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if kept != "" {
 			flow.OAuthClientStateID = uuid.NewString()
-			if err := store.InsertClientState(ctx, tx, store.ClientState{ID: flow.OAuthClientStateID, Provider: name, Kept: kept}); err != nil {
+			if err := store.InsertClientState(ctx, tx, store.ClientState{ID: flow.OAuthClientStateID, Provider: name, Kept: kept}, m.flowMemory()); err != nil {
 				return err
 			}
 		}

@@ -38,7 +38,7 @@ type Config struct {
 
 	RateLimitHeader         string `env:"GOTRUE_RATE_LIMIT_HEADER" doc:"Request header whose first value tells callers apart. Empty, or without it: the client's address, where callers on the same machine have no limit." group:"optional" scope:"process"`
 	RateLimitLoopback       bool   `env:"MADBASE_AUTH_LIMIT_LOOPBACK" default:"false" doc:"Limit callers on the same machine too. Without it a proxy there that TRUSTED_PROXIES does not list lifts the limits for everyone behind it." group:"optional" scope:"process"`
-	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes together per caller in 5 minutes, and as many captchas and requests of apps; 0 is no limit." group:"optional"`
+	RateLimitTokenRefresh   int    `env:"GOTRUE_RATE_LIMIT_TOKEN_REFRESH" default:"150" doc:"Sign-ins and refreshes together per caller in 5 minutes, and as many captchas, beginnings of sign-ins at services, and requests of apps; 0 is no limit." group:"optional"`
 	RateLimitOTP            int    `env:"GOTRUE_RATE_LIMIT_OTP" default:"30" doc:"Sign-ups per caller in 5 minutes, and as many requests for codes of each kind and changes of a user; 0 is no limit." group:"optional"`
 	RateLimitAnonymousUsers int    `env:"GOTRUE_RATE_LIMIT_ANONYMOUS_USERS" default:"30" doc:"Anonymous sign-ins per caller in an hour; 0 is no limit." group:"optional"`
 

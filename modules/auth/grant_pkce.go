@@ -96,10 +96,16 @@ func (m *Module) newFlow(ctx context.Context, q db.Queryer, f store.FlowState, p
 	if p.asked() {
 		f.AuthCode, f.CodeChallenge, f.CodeChallengeMethod = uuid.NewString(), p.CodeChallenge, strings.ToLower(p.CodeChallengeMethod)
 	}
-	if err := store.InsertFlowState(ctx, q, &f); err != nil {
+	if err := store.InsertFlowState(ctx, q, &f, m.flowMemory()); err != nil {
 		return nil, fmt.Errorf("auth: begin flow: %w", err)
 	}
 	return &f, nil
+}
+
+// flowMemory is how long flows are kept: until no link in a mail leads on to one, and
+// a day more in which a late answer hears why.
+func (m *Module) flowMemory() time.Duration {
+	return 24*time.Hour + m.mailCodeLife() + max(m.cfg.Flow.StateExpiry, minFlowExpiry)
 }
 
 // minFlowExpiry is the life of a flow below which GoTrue lets no setting go.

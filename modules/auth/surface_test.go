@@ -6,8 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/madbase/madbase/modules/auth"
+	"github.com/madbase/madbase/modules/auth/store"
 	"github.com/madbase/madbase/platform/ratelimit"
 )
 
@@ -160,6 +164,29 @@ func TestRateLimitByHeader(t *testing.T) {
 		a := s.call("POST", "/token?grant_type=password", "", body, "X-Rate-Key", "2001:db8::"+strconv.Itoa(i))
 		equal(t, "status", a.status, map[bool]int{true: 400, false: 429}[i < 3])
 	}
+}
+
+// Strangers fill no table with sign-ins that they begin and leave.
+func TestSignInsLeftAtServices(t *testing.T) {
+	t.Parallel()
+	s := start(t, startHub(t).github(config()), func(d *auth.Deps) {
+		d.Limiter = limiter{ratelimit.NewMemory(100)}
+		d.ClientIP = func(*http.Request) string { return "192.0.2.1" }
+	})
+	s.f.Exec(t, `INSERT INTO auth.flow_state (id, provider_type, authentication_method, created_at)
+		SELECT gen_random_uuid(), 'github', 'oauth', now() - age FROM (VALUES (interval '49 hours'), ('47 hours')) a (age)`)
+	s.f.Exec(t, `INSERT INTO auth.oauth_client_states (id, provider_type, created_at)
+		SELECT gen_random_uuid(), 'used', now() - age FROM (VALUES (interval '25 hours'), ('23 hours')) a (age)`)
+	for range 3 {
+		s.begin("")
+	}
+	s.call("GET", "/authorize?provider=github", "", nil).want(429, "over_request_rate_limit")
+	equal(t, "flows", s.count(`SELECT count(*) FROM auth.flow_state`), 1+3)
+	err := store.InsertClientState(t.Context(), s.f.DB.Auth, store.ClientState{ID: uuid.NewString(), Provider: "github", Kept: "verifier"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "states", s.count(`SELECT count(*) FROM auth.oauth_client_states`), 1+1)
 }
 
 // Who leaves the header out gets past no limit.

@@ -18,10 +18,15 @@ type ClientState struct {
 	CreatedAt          time.Time
 }
 
-// InsertClientState adds one; the database sets its time.
-func InsertClientState(ctx context.Context, q db.Queryer, s ClientState) error {
-	return exec(ctx, q, "insert client state", `INSERT INTO auth.oauth_client_states (id, provider_type, code_verifier, created_at)
-		VALUES ($1, $2, $3, now())`, s.ID, s.Provider, s.Kept)
+// InsertClientState adds one; the database sets its time. It removes a few of those
+// that are older than memory, at least UseMemory, as InsertFlowState does.
+func InsertClientState(ctx context.Context, q db.Queryer, s ClientState, memory time.Duration) error {
+	return exec(ctx, q, "insert client state", `WITH old AS (
+			DELETE FROM auth.oauth_client_states WHERE id IN (
+				SELECT id FROM auth.oauth_client_states WHERE created_at < now() - $4::interval ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+		)
+		INSERT INTO auth.oauth_client_states (id, provider_type, code_verifier, created_at) VALUES ($1, $2, $3, now())`,
+		s.ID, s.Provider, s.Kept, max(memory, UseMemory))
 }
 
 // TakeClientState returns one and removes it: it is used once. ErrNotFound when it is gone.

@@ -49,21 +49,27 @@ func (f *FlowState) into() []any {
 	}
 }
 
-// InsertFlowState adds a flow; the database sets its time.
-func InsertFlowState(ctx context.Context, q db.Queryer, f *FlowState) error {
-	return exec(ctx, q, "insert flow state", `INSERT INTO auth.flow_state (id, user_id, auth_code, code_challenge, code_challenge_method, provider_type,
+// InsertFlowState adds a flow; the database sets its time. Strangers begin flows and
+// leave them: it removes a few of those that are older than memory.
+func InsertFlowState(ctx context.Context, q db.Queryer, f *FlowState, memory time.Duration) error {
+	return exec(ctx, q, "insert flow state", `WITH old AS (
+			DELETE FROM auth.flow_state WHERE id IN (
+				SELECT id FROM auth.flow_state WHERE created_at < now() - $15::interval ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+		)
+		INSERT INTO auth.flow_state (id, user_id, auth_code, code_challenge, code_challenge_method, provider_type,
 			authentication_method, provider_access_token, provider_refresh_token, invite_token, referrer, oauth_client_state_id,
 			linking_target_id, email_optional, created_at, updated_at)
 		VALUES ($1, nullif($2, '')::uuid, nullif($3, ''), nullif($4, ''), nullif($5, '')::auth.code_challenge_method, $6, $7, $8, $9, nullif($10, ''),
 			nullif($11, ''), nullif($12, '')::uuid, nullif($13, '')::uuid, $14, now(), now())`,
 		f.ID, f.UserID, f.AuthCode, f.CodeChallenge, f.CodeChallengeMethod, f.ProviderType, f.AuthenticationMethod, f.ProviderAccessToken,
-		f.ProviderRefreshToken, f.InviteToken, f.Referrer, f.OAuthClientStateID, f.LinkingTargetID, f.EmailOptional)
+		f.ProviderRefreshToken, f.InviteToken, f.Referrer, f.OAuthClientStateID, f.LinkingTargetID, f.EmailOptional, memory)
 }
 
-// FlowStateByID returns a flow, or ErrNotFound. In a transaction the row is kept
-// from others until its end: of two answers to one flow the second waits.
+// FlowStateByID returns the flow of an id, which must be a UUID, or ErrNotFound. In
+// a transaction the row is kept from others until its end: of two answers to one
+// flow the second waits.
 func FlowStateByID(ctx context.Context, q db.Queryer, id string) (*FlowState, error) {
-	return findFlowState(ctx, q, `SELECT `+flowStateColumns+` FROM auth.flow_state WHERE id::text = $1 FOR UPDATE`, id)
+	return findFlowState(ctx, q, `SELECT `+flowStateColumns+` FROM auth.flow_state WHERE id = $1 FOR UPDATE`, id)
 }
 
 // FlowStateByCode is FlowStateByID by the code that the app exchanges.
