@@ -57,7 +57,7 @@ type foundation struct {
 	tenant      *project.Project  // nil but in the foundation that one of them stands on
 	redis       *redisx.Client    // nil without REDIS_URL
 	limiter     ratelimit.Limiter
-	proxies     httpx.Proxies // madbase's own, before this process
+	proxies     httpx.Proxies // whose word on clients' addresses is taken
 	blobs       blob.Store    // nil in a role that stores no objects
 	inbox       control.Inbox // nil where mails leave
 	closers     []io.Closer
@@ -124,8 +124,10 @@ func (f *foundation) openTelemetry(ctx context.Context) (err error) {
 	return err
 }
 
+// openProxies finds who tells workers and the control plane of clients: madbase's own
+// proxies and, where the gateway is in the same process, those before it.
 func (f *foundation) openProxies(context.Context) (err error) {
-	f.proxies, err = httpx.ParseProxies(f.cfg.HTTP.InternalProxies)
+	f.proxies, err = httpx.ParseProxies(slices.Concat(f.cfg.HTTP.InternalProxies, f.cfg.Gateway.TrustedProxies))
 	return err
 }
 

@@ -70,11 +70,9 @@ func (m *Module) setForwarded(r *http.Request) {
 	}
 	client := m.proxies.ClientIP(r)
 	setUnlessEmpty(h, "X-Real-Ip", client)
-	if hops := h["X-Forwarded-For"]; len(hops) == 0 && client != "" {
-		h.Set("X-Forwarded-For", client)
-	} else if peer, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		h.Set("X-Forwarded-For", strings.Join(append(hops, peer), ", "))
-	}
+	// What else a proxy has passed on nobody vouches for, and whoever is told of it
+	// may take the client for one more proxy, as its address is of a private network.
+	setUnlessEmpty(h, "X-Forwarded-For", client)
 	if h.Get("X-Forwarded-Proto") == "" {
 		h.Set("X-Forwarded-Proto", m.scheme(r, trusted))
 	}
