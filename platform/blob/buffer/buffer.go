@@ -44,8 +44,9 @@ func (b *Buffer) Fill(ctx context.Context, r io.Reader) (end bool, err error) {
 			return false, err
 		}
 		last := &b.chunks[len(b.chunks)-1]
+		room := min(int64(cap(*last)-len(*last)), b.size-b.before-b.len) // a chunk may be from before Reserve
 		var n int
-		n, end, err = blob.Fill(r, (*last)[len(*last):cap(*last)])
+		n, end, err = blob.Fill(r, (*last)[len(*last):len(*last)+int(room)])
 		*last = (*last)[:len(*last)+n]
 		b.len += int64(n)
 	}

@@ -84,6 +84,28 @@ func TestPrepend(t *testing.T) {
 	}
 }
 
+// Room that is reserved late is kept too, in a chunk that is there already.
+func TestReserveAfterGrow(t *testing.T) {
+	t.Parallel()
+	m := buffer.NewMemory(1 << 20)
+	data := random(2*chunk + 10)
+	b := m.Buffer(int64(len(data)))
+	defer b.Free()
+	if err := b.Grow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.Reserve(2 * chunk)
+	if end, err := b.Fill(t.Context(), io.MultiReader(bytes.NewReader(data[2*chunk:]), strings.NewReader("more"))); err != nil || end || !b.Full() {
+		t.Errorf("%v, %v, %d bytes", end, err, b.Len())
+	}
+	if err := b.Prepend(t.Context(), bytes.NewReader(data), 2*chunk); err != nil {
+		t.Fatal(err)
+	}
+	if err := iotest.TestReader(b.Reader(), data); err != nil {
+		t.Error(err)
+	}
+}
+
 // Many that want more together than there is are all served, and never hold more than that.
 func TestBuffersWaitForMemoryAndNotForEachOther(t *testing.T) {
 	t.Parallel()
