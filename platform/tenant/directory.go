@@ -10,6 +10,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/madbase/madbase/platform/apierr"
 	"github.com/madbase/madbase/platform/cache"
@@ -75,6 +76,7 @@ type Directory struct {
 
 	making   sync.Mutex // of keys
 	keyrings *cache.LRU[string, keyring]
+	asking   singleflight.Group // whether strangers may have something opened
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -88,7 +90,7 @@ type entry struct {
 	err     error
 
 	keys *claims.Keys // nil until it is open
-	// strange says that it was opened for a stranger.
+	// strange says that it is being opened for a stranger, in one of their places.
 	strange  bool
 	failedAt time.Time
 	lastUsed time.Time
@@ -224,6 +226,11 @@ func (d *Directory) add(p registry.Project, v Visitor) *entry {
 	d.entries[p.Ref] = e
 	if e.strange {
 		d.strange++
+		time.AfterFunc(strangerSlow, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.makePlace(e)
+		})
 	}
 	d.taken++
 	d.closing.Add(1)
@@ -245,10 +252,7 @@ func (d *Directory) begin(e *entry) {
 	defer d.mu.Unlock()
 	e.tenant, e.err, e.keys = tenant, err, keys
 	close(e.opened)
-	if e.strange {
-		d.strange--
-		d.wake()
-	}
+	d.makePlace(e)
 	if err != nil {
 		d.deps.Log.ErrorContext(ctx, "a project cannot be opened", "project", e.project.Ref, "error", err)
 		e.failedAt = time.Now()

@@ -87,7 +87,7 @@ func newStage(t *testing.T, change func(*tenant.Config), refs ...string) *stage 
 		t.Fatal(err)
 	}
 	s := &stage{registry: newRegistry(t, refs...), closed: make(chan string, 100)}
-	s.Directory = tenant.NewDirectory(cfg, tenant.Deps{Registry: s.registry, Log: testkit.Log(), Metrics: metrics.NewSet(), Open: s.open, Keys: s.registry.Keys, Limiter: ratelimit.NewMemory(100)})
+	s.Directory = tenant.NewDirectory(cfg, tenant.Deps{Registry: s.registry, Log: testkit.Log(), Metrics: metrics.NewSet(), Open: s.open, Keys: s.registry.Keys, Limiter: distant{ratelimit.NewMemory(100)}})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +97,14 @@ func newStage(t *testing.T, change func(*tenant.Config), refs ...string) *stage 
 		}
 	})
 	return s
+}
+
+// distant is a limiter that takes its time, as one that all processes share.
+type distant struct{ ratelimit.Limiter }
+
+func (d distant) Allow(ctx context.Context, key string, limit ratelimit.Limit) (ratelimit.Decision, error) {
+	<-time.After(5 * time.Millisecond)
+	return d.Limiter.Allow(ctx, key, limit)
 }
 
 func (s *stage) open(_ context.Context, p registry.Project, _ *claims.Keys) (*tenant.Tenant, error) {

@@ -28,6 +28,9 @@ const (
 	// strangersAtOnce is how many tenants a process opens at a time for visitors
 	// that it does not know: each takes connections, and a database's attention.
 	strangersAtOnce = 2
+	// strangerSlow is how long one of them takes a place at most: a project whose
+	// database does not answer must not keep strangers from the others.
+	strangerSlow = 2 * time.Second
 	// reopened is how often a minute one project is opened for them.
 	reopened = 6
 	// keptKeys bounds of how many projects that are not open the keys are kept.
@@ -49,8 +52,8 @@ func (d *Directory) Keys(ref string) (*claims.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e := d.serving(p); e != nil && e.keys != nil {
-		return e.keys, nil
+	if keys, _ := d.serving(p); keys != nil {
+		return keys, nil
 	}
 	keys, err := d.keysOf(p)
 	if err != nil {
@@ -74,14 +77,15 @@ func (d *Directory) keysOf(p registry.Project) (*claims.Keys, error) {
 	return keys, err
 }
 
-// serving is the entry of p as it is now, if there is one that is not to be replaced.
-func (d *Directory) serving(p registry.Project) *entry {
+// serving reports whether there is an entry of p as it is now that is not to be
+// replaced, and returns its keys once it is open.
+func (d *Directory) serving(p registry.Project) (keys *claims.Keys, found bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.entries[p.Ref]; e != nil && !e.outdated(p) {
-		return e
+		return e.keys, true
 	}
-	return nil
+	return nil, false
 }
 
 // outdated reports whether e is to be replaced by an entry of p.
@@ -89,25 +93,59 @@ func (e *entry) outdated(p registry.Project) bool {
 	return e.project.Version != p.Version || !e.failedAt.IsZero() && time.Since(e.failedAt) > failedFor
 }
 
-// allow counts that a stranger wants ref opened, unless it is.
+// allow has ref opened for v, if it is a stranger, unless it is open or that would be
+// too much. Of those who ask at once, as a page does that has many pictures, one is counted.
 func (d *Directory) allow(ctx context.Context, ref string, v Visitor) error {
 	p, err := d.find(ref)
-	if err != nil || v.Known || d.serving(p) != nil {
+	if err != nil || v.Known {
 		return err
 	}
-	for _, rule := range []struct {
-		key   string
-		times int
-	}{{"projects:opened-by:" + httpx.Subscriber(v.Address), d.cfg.Strangers}, {"projects:opened:" + ref, reopened}} {
-		made, err := d.deps.Limiter.Allow(ctx, rule.key, ratelimit.Limit{Rate: rule.times, Period: time.Minute})
-		if err != nil {
-			return err
-		}
-		if !made.Allowed {
-			seconds := max(int(math.Ceil(made.RetryAfter.Seconds())), 1)
-			return apierr.New(http.StatusTooManyRequests, "rate_limited", "Too many projects are opened without an API key").
-				WithHeader("Retry-After", strconv.Itoa(seconds))
-		}
+	if _, open := d.serving(p); open {
+		return nil
 	}
-	return nil
+	ctx = context.WithoutCancel(ctx) // what comes of it is for all of them
+	by := httpx.Subscriber(v.Address)
+	_, err, _ = d.asking.Do(by+" "+ref, func() (any, error) {
+		if _, open := d.serving(p); open { // by now
+			return nil, nil //nolint:nilnil // nobody asks for more
+		}
+		if err := d.count(ctx, "projects:opened-by:"+by, d.cfg.Strangers); err != nil {
+			return nil, err
+		}
+		_, err, _ := d.asking.Do(ref, func() (any, error) { return nil, d.begun(ctx, ref, v) })
+		return nil, err
+	})
+	return err
+}
+
+// begun returns once ref is being opened for a stranger.
+func (d *Directory) begun(ctx context.Context, ref string, v Visitor) error {
+	if err := d.count(ctx, "projects:opened:"+ref, reopened); err != nil {
+		return err
+	}
+	e, err := d.enter(ctx, ref, v)
+	if err == nil {
+		d.leave(e)
+	}
+	return err
+}
+
+// count refuses what is done under the key more than so many times a minute.
+func (d *Directory) count(ctx context.Context, key string, times int) error {
+	made, err := d.deps.Limiter.Allow(ctx, key, ratelimit.Limit{Rate: times, Period: time.Minute})
+	if err != nil || made.Allowed {
+		return err
+	}
+	seconds := max(int(math.Ceil(made.RetryAfter.Seconds())), 1)
+	return apierr.New(http.StatusTooManyRequests, "rate_limited", "Too many projects are opened without an API key").
+		WithHeader("Retry-After", strconv.Itoa(seconds))
+}
+
+// makePlace has e take no stranger's place any more.
+func (d *Directory) makePlace(e *entry) {
+	if e.strange {
+		e.strange = false
+		d.strange--
+		d.wake()
+	}
 }

@@ -2,6 +2,7 @@ package tenant_test
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -46,6 +47,67 @@ func TestStrangersOpenOnlySoMuch(t *testing.T) {
 	if err := s.enter(t, "three", stranger("2001:db8::3")); err != nil {
 		t.Errorf("after somebody with a key: %v", err)
 	}
+}
+
+// Requests that come together, as those of a page for its pictures, count as the one
+// opening that they come to, whoever they are from.
+func TestWhatStrangersAskForTogetherCountsOnce(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(c *tenant.Config) { c.Strangers, c.Requests = 1, 100 }, "one")
+	var together sync.WaitGroup
+	for i := range 60 {
+		together.Go(func() {
+			if err := s.enter(t, "one", stranger("192.0.2."+strconv.Itoa(i%3))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	together.Wait()
+	if n := s.opened.Load(); n != 1 {
+		t.Errorf("opened %d times", n)
+	}
+}
+
+// What a visitor shows is checked while the project is being opened for another one.
+func TestKeysOfWhatIsBeingOpened(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(*tenant.Config) {}, "one")
+	s.slow = make(chan struct{})
+	time.AfterFunc(50*time.Millisecond, func() { close(s.slow) })
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			for len(s.closed) == 0 {
+				if keys, err := s.Keys("one"); err != nil || keys == nil {
+					t.Errorf("%v, %v", keys, err)
+					return
+				}
+			}
+		})
+	}
+	s.hold(t, "one")()
+	s.Evict()
+	asking.Wait()
+}
+
+// A project whose database does not answer keeps strangers from no other one.
+func TestWhatHangsKeepsNoStrangersOut(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(*tenant.Config) {}, "one", "two", "three")
+	s.slow = make(chan struct{})
+	end := sync.OnceFunc(func() { close(s.slow) })
+	defer end()
+	var waiting sync.WaitGroup
+	for _, ref := range []string{"one", "two", "three"} {
+		waiting.Go(func() {
+			if err := s.enter(t, ref, stranger(ref)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	s.awaitOpened(t, 3)
+	end()
+	waiting.Wait()
 }
 
 // One project is not opened for strangers over and over, whoever they are.
