@@ -18,7 +18,7 @@ type Config struct {
 	S3             S3Config
 	Outbox         outbox.Config
 	ResumableLife  int64 `env:"TUS_URL_EXPIRY_MS" default:"3600000" doc:"Milliseconds that a resumable upload lives without a further byte; then what it brought is deleted." group:"storage"`
-	ResumableMax   int   `env:"TUS_MAX_CONCURRENT_UPLOADS" default:"64" doc:"Bodies of resumable uploads that one process can have whole parts of 8 MiB of in memory; those that trickle hold no more than came, and further ones wait." group:"storage" scope:"process"`
+	ResumableMax   int   `env:"TUS_MAX_CONCURRENT_UPLOADS" default:"64" doc:"Bodies of resumable uploads to one project that a process can have whole parts of 8 MiB of in memory; those that trickle hold no more than came, and further ones wait." group:"storage" scope:"process"`
 }
 
 // Validate names every fault.
